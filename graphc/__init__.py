@@ -1,0 +1,48 @@
+"""graphc: a static-graph compiler. Declare a formula, differentiate it, compile it, call it.
+
+>>> import numpy as np, graphc
+>>> from graphc import sym
+>>> x = sym.var('x', shape=('n',))
+>>> y = 2 * sym.dot(x, x)
+>>> f = graphc.compile(x, [y, graphc.grad(y, x)])
+>>> f(np.arange(4.0))
+[array(28.), array([ 0.,  4.,  8., 12.])]
+"""
+
+from graphc import executor as _executor  # registers bind, simple_bind and eval
+from graphc import sym
+from graphc.autodiff.api import grad, hvp, jvp, vjp
+from graphc.check import check_gradient
+from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, ShapeError
+from graphc.graph import Graph
+from graphc.interpret import interpret
+from graphc.node import Node
+from graphc.runtime.function import Function, compile
+from graphc.settings import default_float
+from graphc.types import Dim, Type
+
+Executor = _executor.Executor
+
+__all__ = [
+    "BindError",
+    "DTypeError",
+    "Dim",
+    "Executor",
+    "Function",
+    "GradientError",
+    "Graph",
+    "GraphcError",
+    "InternalError",
+    "Node",
+    "ShapeError",
+    "Type",
+    "check_gradient",
+    "compile",
+    "default_float",
+    "grad",
+    "hvp",
+    "interpret",
+    "jvp",
+    "sym",
+    "vjp",
+]

@@ -1,0 +1,17 @@
+"""Elementary functions as straight-line vector IR: within 2 ulp, special values right, no library called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from graphc.codegen.emit import Value
+from graphc.codegen.vmath import exponential, logarithm
+
+
+def _public(*modules: ModuleType) -> dict[str, Callable[..., Value]]:
+    """The functions a module lists in `__all__`, by name."""
+    return {name: getattr(module, name) for module in modules for name in module.__all__}
+
+
+FUNCTIONS: dict[str, Callable[..., Value]] = _public(exponential, logarithm)

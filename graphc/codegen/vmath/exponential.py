@@ -1,0 +1,215 @@
+"""Exponentials: exp and its kin, the hyperbolic functions, and what machine learning makes of them.
+
+All write x = n ln 2 + r with an integer n and |r| <= ln 2 / 2, so that e^x = 2^n e^r, and e^r is a polynomial.
+"""
+
+from __future__ import annotations
+
+import math
+
+from graphc.codegen.emit import Emitter, Value
+from graphc.codegen.vmath.logarithm import log1p_of_fraction
+from graphc.codegen.vmath.polynomial import (
+    LN2,
+    clamp,
+    horner,
+    power_of_two,
+    round_multiple,
+    scale,
+    two_sum,
+)
+
+__all__ = ["cosh", "exp", "exp2", "expm1", "logaddexp", "sigmoid", "sinh", "softplus", "tanh"]
+
+# Minimax polynomials (Remez exchange, then coefficients rounded one by one and the rest fitted again), on
+# |r| <= 1.001 ln 2 / 2. The errors given are those of the rounded coefficients.
+
+# e^r = 1 + r + r² p(r), relative errors 2^-28.2 and 2^-57.9
+_EXP = {
+    4: (0.49999994, 0.16666517, 0.041668106, 0.00836914, 0.0013836754),
+    8: (
+        0.5000000000000011, 0.16666666666666433, 0.04166666666652572, 0.008333333333477943, 0.0013888888944897048,
+        0.0001984126955000937, 2.4801491691601685e-05, 2.755754086088849e-06, 2.7630781162699726e-07,
+        2.5016553832898202e-08,
+    ),
+}  # fmt: skip
+
+# e^r - 1 = r + r² p(r), errors relative to e^r - 1: 2^-28.7 and 2^-61.4
+_EXPM1 = {
+    4: (0.5, 0.16666667, 0.041666355, 0.008333273, 0.0013941101, 0.00019914306),
+    8: (
+        0.5, 0.16666666666666677, 0.04166666666666667, 0.00833333333332148, 0.001388888888887882,
+        0.00019841269886299305, 2.48015873492704e-05, 2.755724417394554e-06, 2.755724158174334e-07,
+        2.5109023139070995e-08, 2.0927755453316016e-09,
+    ),
+}  # fmt: skip
+
+# 2^r = 1 + r ln 2 + r² p(r) on |r| <= 1/2, relative errors 2^-28.2 and 2^-57.9
+_EXP2 = {
+    4: (0.24022648, 0.055503614, 0.009618483, 0.0013390607, 0.00015338279),
+    8: (
+        0.24022650695910122, 0.05550410866482074, 0.009618129107597038, 0.001333355814668553,
+        0.00015403530453988873, 1.5252733547280987e-05, 1.3215436650159546e-06, 1.0178184583315823e-07,
+        7.073572058643781e-09, 4.436294988499071e-10,
+    ),
+}  # fmt: skip
+
+# sinh r = r + r³ p(r²), relative errors 2^-34.3 and 2^-61.7
+_SINH = {
+    4: (0.16666667, 0.008333175, 0.00019973947),
+    8: (
+        0.16666666666666677, 0.008333333333321372, 0.0001984126988688232, 2.755724335610119e-06,
+        2.5109363632959965e-08,
+    ),
+}  # fmt: skip
+
+# cosh r = 1 + r² p(r²), relative errors 2^-33.3 and 2^-58.0
+_COSH = {
+    4: (0.5, 0.04166646, 0.0013935439),
+    8: (
+        0.5000000000000013, 0.04166666666651006, 0.0013888888948557188, 2.4801488211405702e-05,
+        2.7631942722251906e-07,
+    ),
+}  # fmt: skip
+
+# below the first e^x rounds to zero, above the second to infinity; and beyond |x| = third, tanh x rounds to ±1
+_LEAST = {4: -104.0, 8: -746.0}
+_GREATEST = {4: 89.0, 8: 710.0}
+_TANH_ONE = {4: 9.1, 8: 19.1}
+# sinh and cosh are infinite from here, where n still leaves 2^(n-2) finite
+_COSH_GREATEST = {4: 89.5, 8: 710.6}
+# below, e^x - 1 rounds to x and sinh x to x
+_LINEAR = {4: 2.0**-25, 8: 2.0**-54}
+
+
+def exp(e: Emitter, x: Value) -> Value:
+    with e.strict():
+        return _exp(e, x)
+
+
+def _exp(e: Emitter, x: Value, low: Value | None = None) -> Value:
+    """e^(x + low)"""
+    size = x.dtype.itemsize
+    n, r = _reduce(e, clamp(e, x, _LEAST[size], _GREATEST[size]))
+    if low is not None:
+        r = e.add(r, low)
+    p = e.fma(e.mul(r, r), horner(e, r, _EXP[size]), r)
+    return scale(e, e.add(p, 1.0), n)
+
+
+def _reduce(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """x = n ln 2 + r."""
+    high, low = LN2[x.dtype.itemsize]
+    n = round_multiple(e, x, 1 / math.log(2))
+    return n, e.fma(n, -low, e.fma(n, -high, x))
+
+
+def _reduce_exactly(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
+    """x = n ln 2 + r + low, where low is what r's rounding left."""
+    high, low = LN2[x.dtype.itemsize]
+    n = round_multiple(e, x, 1 / math.log(2))
+    near = e.fma(n, -high, x)
+    r = e.fma(n, -low, near)
+    return n, r, e.fma(n, -low, e.sub(near, r))
+
+
+def exp2(e: Emitter, x: Value) -> Value:
+    size = x.dtype.itemsize
+    with e.strict():
+        x = clamp(e, x, _LEAST[size] / math.log(2) - 1, _GREATEST[size] / math.log(2) + 1)
+        n = round_multiple(e, x, 1.0)
+        r = e.sub(x, n)
+        p = e.fma(r, math.log(2), e.mul(e.mul(r, r), horner(e, r, _EXP2[size])))
+        return scale(e, e.add(p, 1.0), n)
+
+
+def _expm1_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
+    """n, r and p with e^x = 2^n (1 + r + p), and p below r."""
+    n, r, low = _reduce_exactly(e, x)
+    return n, r, e.fma(e.mul(r, r), horner(e, r, _EXPM1[x.dtype.itemsize]), low)
+
+
+def expm1(e: Emitter, x: Value) -> Value:
+    size = x.dtype.itemsize
+    with e.strict():
+        n, r, p = _expm1_parts(e, clamp(e, x, _LEAST[size] / 2, _GREATEST[size]))
+        half = power_of_two(e, e.sub(n, 1.0))  # 2^n may be infinite where the result is not
+        value = e.mul(e.fma(half, p, e.fma(half, r, e.sub(half, 0.5))), 2.0)
+        return e.select(e.lt(e.abs(x), _LINEAR[size]), x, value)
+
+
+def tanh(e: Emitter, x: Value) -> Value:
+    """t / (t + 2) with t = e^2|x| - 1, since an error of that t counts for ever less; near 0 -tanh -|x|,
+    whose divisor just below 2 is rounded half as coarsely as one just above.
+    """
+    one = _TANH_ONE[x.dtype.itemsize]
+    with e.strict():
+        magnitude = e.abs(x)
+        magnitude = e.select(e.lt(e.const(one, x), magnitude), one, magnitude)
+        n, r, p = _expm1_parts(e, e.mul(magnitude, e.select(e.lt(magnitude, 0.17), -2.0, e.const(2.0, x))))
+        power = power_of_two(e, n)
+        t = e.fma(power, p, e.fma(power, r, e.sub(power, 1.0)))
+        return e.copysign(e.div(t, e.add(t, 2.0)), x)
+
+
+def sigmoid(e: Emitter, x: Value) -> Value:
+    """1 / (1 + e^-x), above and below multiplied by a small power of two, so that e^-x need not overflow."""
+    size = x.dtype.itemsize
+    exponent = {4: -32.0, 8: -64.0}[size]
+    with e.strict():
+        n, r = _reduce(e, clamp(e, e.neg(x), -40.0, -_LEAST[size]))
+        p = e.fma(e.mul(r, r), horner(e, r, _EXP[size]), r)
+        power = power_of_two(e, e.add(n, exponent))
+        return e.div(e.const(2.0**exponent, x), e.add(e.fma(power, p, 2.0**exponent), power))
+
+
+def softplus(e: Emitter, x: Value) -> Value:
+    """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)."""
+    with e.strict():
+        return e.add(e.select(e.gt(x, 0.0), x, e.const(0.0, x)), log1p_of_fraction(e, _exp(e, e.neg(e.abs(x)))))
+
+
+def logaddexp(e: Emitter, x: Value, y: Value) -> Value:
+    """log(e^x + e^y) = max + log(1 + e^-|x - y|).
+
+    Where the two terms cancel (a result near 0), within 2 ulp of the greater argument rather than of the result.
+    """
+    with e.strict():
+        first = e.gt(x, y)
+        greater, lesser = e.select(first, x, y), e.select(first, y, x)
+        difference, low = two_sum(e, lesser, e.neg(greater))
+        difference = e.select(e.eq(x, y), 0.0, difference)  # equal infinities too
+        low = e.select(e.is_nan(low), 0.0, low)  # of infinities
+        return e.add(greater, log1p_of_fraction(e, _exp(e, difference, low)))
+
+
+def sinh(e: Emitter, x: Value) -> Value:
+    """sinh r cosh(n ln 2) + cosh r sinh(n ln 2)."""
+    with e.strict():
+        r, s, c, up, down = _hyperbolic_parts(e, x)
+        plus, minus = e.add(up, down), e.sub(up, down)
+        half = e.add(e.fma(plus, r, minus), e.fma(minus, c, e.mul(plus, s)))
+        value = e.copysign(e.mul(half, 2.0), x)
+        return e.select(e.lt(e.abs(x), _LINEAR[x.dtype.itemsize]), x, value)
+
+
+def cosh(e: Emitter, x: Value) -> Value:
+    """(2^n e^r + 2^-n e^-r) / 2."""
+    with e.strict():
+        r, s, c, up, down = _hyperbolic_parts(e, x)
+        odd = e.add(r, s)
+        falling = e.fma(down, e.add(e.sub(c, odd), 1.0), up)
+        return e.mul(e.fma(up, e.add(odd, c), falling), 2.0)
+
+
+def _hyperbolic_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value, Value, Value]:
+    """Of |x| = n ln 2 + r: r, sinh r - r, cosh r - 1, and a quarter of 2^n and 2^-n."""
+    size = x.dtype.itemsize
+    greatest, magnitude = _COSH_GREATEST[size], e.abs(x)
+    n, r, low = _reduce_exactly(e, e.select(e.lt(e.const(greatest, x), magnitude), greatest, magnitude))
+    z = e.mul(r, r)
+    s = e.fma(e.mul(z, r), horner(e, z, _SINH[size]), low)
+    c = e.mul(z, horner(e, z, _COSH[size]))
+    up = power_of_two(e, e.sub(n, 2.0))
+    down = power_of_two(e, e.sub(-2.0, e.select(e.lt(n, 64.0), n, 64.0)))  # beyond, it no longer counts
+    return r, s, c, up, down

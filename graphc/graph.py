@@ -1,0 +1,82 @@
+"""Graphs: named inputs and outputs over nodes; what passes take and return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from graphc.errors import BindError
+from graphc.node import VAR, Node, show_source, topological
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Outputs, and the variables they are functions of, in call order.
+
+    `len(graph)` counts its nodes; iterating gives them, arguments first.
+    """
+
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+
+    @staticmethod
+    def of(outputs: Node | Sequence[Node]) -> Graph:
+        """The graph of outputs, with the variables in the order they are met."""
+        roots = (outputs,) if isinstance(outputs, Node) else tuple(outputs)
+        graph = Graph(tuple(n for n in topological(roots) if n.op is VAR), roots)
+        graph.check_names()
+        return graph
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node the outputs need, arguments first."""
+        return tuple(topological(self.outputs))
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self):
+        return iter(self.nodes)
+
+    def check_names(self) -> None:
+        """Two different variables of one name are an error that shows both lines."""
+        known: dict[str, Node] = {}
+        for node in (*self.inputs, *(n for n in self.nodes if n.op is VAR)):
+            other = known.setdefault(node.name, node)
+            if other is not node:
+                raise BindError(
+                    f"two variables are named {node.name!r} ({show_source(other.source)} and "
+                    f"{show_source(node.source)}); rename one, or use the same variable twice"
+                )
+
+    def uses(self) -> dict[Node, list[Node]]:
+        """For every node the nodes that read it, once for each argument place."""
+        users: dict[Node, list[Node]] = {node: [] for node in self.nodes}
+        for node in self.nodes:
+            for arg in node.args:
+                users[arg].append(node)
+        return users
+
+    def rebuild(self, rule: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
+        """A new graph with every node replaced by `rule(node, new arguments)`, arguments first."""
+        return Graph(self.inputs, tuple(rewrite(self.outputs, rule)))
+
+    def networkx(self) -> Any:
+        """A `networkx.DiGraph` whose nodes are the graph's and whose edges run from argument to user."""
+        import networkx
+
+        view = networkx.DiGraph()
+        view.add_nodes_from(self.nodes)
+        view.add_edges_from((arg, node) for node in self.nodes for arg in node.args)
+        return view
+
+
+def rewrite(roots: Iterable[Node], rule: Callable[[Node, tuple[Node, ...]], Node]) -> list[Node]:
+    """The roots, every node below them replaced by `rule(node, new arguments)`, arguments first."""
+    roots = list(roots)
+    new: dict[Node, Node] = {}
+    for node in topological(roots):
+        new[node] = rule(node, tuple([new[arg] for arg in node.args]))
+    return [new[root] for root in roots]

@@ -1,0 +1,122 @@
+"""The interpreter: a graph evaluated node by node with NumPy, the oracle of every test and the step-through mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphc.errors import BindError, InternalError
+from graphc.node import VAR, Node, show_source, topological, variable
+from graphc.sym.record import replay
+from graphc.tree import flatten, unflatten
+from graphc.types import Dim, Type, evaluate, match_extents, require_known
+
+Array: TypeAlias = NDArray[Any]
+Trace: TypeAlias = Callable[[Node, Array], None]
+
+
+def interpret(
+    outputs: Any,
+    bindings: Mapping[Any, Any],
+    dims: Mapping[str, int] | None = None,
+    trace: Trace | None = None,
+) -> Any:
+    """The values of a structure of nodes, given one array for each variable, by node or by name.
+
+    Named dimensions are read off the arrays, or given as `dims`. `trace(node, value)` is called after every
+    step, arguments first. An intermediate value is let go after its last use.
+    """
+    roots, structure = flatten(outputs)
+    arrays = _by_variable(roots, bindings)
+    roots = _typed(roots, arrays)
+    sizes = _bind(arrays, dict(dims or {}))
+    order = topological(roots)
+    last = _last_uses(order, roots)
+    values: dict[Node, Array] = {}
+    for step, node in enumerate(order):
+        values[node] = arrays[node] if node.op is VAR else _apply(node, values, sizes)
+        if trace is not None:
+            trace(node, values[node])
+        for arg in dict.fromkeys(node.args):
+            if last[arg] == step:
+                del values[arg]
+    return unflatten(structure, [values[root] for root in roots])
+
+
+def _by_variable(roots: Iterable[Node], bindings: Mapping[Any, Any]) -> dict[Node, Array]:
+    """One array for each variable that the roots read."""
+    arrays: dict[Node, Array] = {}
+    for node in topological(roots):
+        if node.op is VAR:
+            key = next((key for key in (node, node.name) if key in bindings), None)
+            if key is None:
+                raise BindError(f"the variable {node.name} ({show_source(node.source)}) has no value")
+            arrays[node] = _as_array(node, bindings[key])
+    return arrays
+
+
+def _as_array(node: Node, value: Any) -> Array:
+    """A value as an array of its variable's dtype; numbers and lists adapt, arrays are never narrowed."""
+    array = np.asarray(value)
+    if node.type is None or array.dtype == node.type.dtype:
+        return array
+    casting = "safe" if hasattr(value, "dtype") else "same_kind"
+    if not np.can_cast(array.dtype, node.type.dtype, casting):
+        raise BindError(f"{node.name} is {node.type} ({show_source(node.source)}), not {array.dtype}; convert it first")
+    return array.astype(node.type.dtype)
+
+
+def _typed(roots: list[Node], arrays: dict[Node, Array]) -> list[Node]:
+    """The roots, recorded calls replayed with variables of the arrays' types."""
+    untyped = [node for node in arrays if node.type is None]
+    if not untyped:
+        return roots
+    mapping = {node: variable(node.name, Type(arrays[node].dtype, arrays[node].shape)) for node in untyped}
+    for node, typed in mapping.items():
+        arrays[typed] = arrays.pop(node)
+    return replay(roots, mapping)
+
+
+def _bind(arrays: Mapping[Node, Array], sizes: dict[str, int]) -> dict[str, int]:
+    """The named dimensions, read off the arrays, whose shapes are checked."""
+    for node, array in arrays.items():
+        if wrong := match_extents(node.shape, array.shape, sizes):
+            raise BindError(f"{node.name} is {node.type} ({show_source(node.source)}), but the array {wrong}")
+    return sizes
+
+
+def _last_uses(order: list[Node], roots: list[Node]) -> dict[Node, int]:
+    """The step that reads a node last; for roots, one that never comes."""
+    last = {arg: step for step, node in enumerate(order) for arg in node.args}
+    return last | dict.fromkeys(roots, len(order))
+
+
+def _apply(node: Node, values: Mapping[Node, Array], sizes: Mapping[str, int]) -> Array:
+    """The operator's oracle on the arguments' values; its result must be of the node's type."""
+    if node.op.numpy is None:
+        raise InternalError(f"interpret: {node.op.name} has no NumPy oracle")
+    require_known(node.typed.symbols(), sizes)
+    with np.errstate(all="ignore"):
+        result = np.asarray(node.op.numpy(*[values[arg] for arg in node.args], *_concrete(node.params, sizes)))
+    expected = tuple(evaluate(extent, sizes) for extent in node.shape)
+    if (result.dtype, result.shape) != (node.dtype, expected):
+        raise InternalError(
+            f"interpret: the oracle of {node.op.name} gives {result.dtype}{list(result.shape)}, "
+            f"but its type rule says {node.dtype}{list(expected)}"
+        )
+    return result
+
+
+def _concrete(param: Any, sizes: Mapping[str, int]) -> Any:
+    """A parameter with every dimension in it as a number."""
+    match param:
+        case Dim():
+            require_known(param.symbols(), sizes)
+            return param.evaluate(sizes)
+        case tuple():
+            return tuple(_concrete(item, sizes) for item in param)  # type: ignore[reportUnknownVariableType]
+        case _:
+            return param

@@ -1,0 +1,137 @@
+"""Lowering pulls: from a node and an index to the scalar node that is its element there."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from graphc.node import CONST, Node, constant, make
+from graphc.ops.scalar import FOLD, LOAD, Guards
+from graphc.types import Dim, Extent, Shape, extent_symbols, product
+
+Index = tuple[Extent, ...]
+Demand = tuple[Node, Index, Guards]
+
+
+class NotFusable(Exception):
+    """A value of this very kernel is read at another index than it is made at, or before it is complete."""
+
+
+class Lowering:
+    """Pulls elements for one kernel: what is stored elsewhere is loaded, all else is computed in place.
+
+    `home[node]` is the index at which a stored node is made in this kernel; `stored` are all nodes that
+    have a buffer. Reads of the same element give the same scalar node.
+    """
+
+    def __init__(self, stored: Container[Node]) -> None:
+        self.stored = stored
+        self.home: dict[Node, Index | None] = {}
+        self.lane: tuple[str, Extent] | None = None
+        self._memo: dict[Demand, Node] = {}
+
+    def element(self, node: Node, index: Index, root: bool = False) -> Node:
+        """The scalar node for `node[index]`; iterative, so that depth is bounded by memory only."""
+        first: Demand = (node, index, ())
+        stack = [first]
+        while stack:
+            demand = stack[-1]
+            if demand not in self._memo:
+                missing: list[Demand] = []
+                scalar = self._pull(demand, missing, compute=root and demand is first)
+                if missing:
+                    stack.extend(missing)
+                    continue
+                self._memo[demand] = scalar
+            stack.pop()
+        return self._memo[first]
+
+    def _pull(self, demand: Demand, missing: list[Demand], compute: bool) -> Node:
+        node, index, guards = demand
+
+        def read(i: int, at: Index, more: Guards = ()) -> Node:
+            wanted = (node.args[i], at, guards + tuple(g for g in more if g not in guards))
+            found = self._memo.get(wanted)
+            if found is None:
+                missing.append(wanted)
+                return constant(0, wanted[0].dtype)
+            return found
+
+        if node.op is CONST and not node.shape:
+            return node
+        if not compute and self._is_loaded(node, index):
+            return LOAD(buffer=node, dtype=node.dtype, index=linear(index, node.shape), guards=guards)
+        match node.op.kind:
+            case "elementwise":
+                return make(node.op, tuple([read(i, index) for i in range(len(node.args))]), node.params)
+            case "reduction":
+                return self._fold(node, index, read)
+            case _ if node.op.name == "reshape":
+                return self._reshape(node, index, guards, read)
+            case _:
+                assert node.op.pull is not None, node.op
+                return node.op.pull(read, node, index)
+
+    def _is_loaded(self, node: Node, index: Index) -> bool:
+        if node in self.home:
+            if self.home[node] != index:
+                raise NotFusable
+            return False
+        return node in self.stored or node.op.kind in ("source", "contraction")
+
+    def _reshape(self, node: Node, index: Index, guards: Guards, read) -> Node:
+        """Of what is stored, the same element in memory; else axes of extent one come and go."""
+        (source,) = node.args
+        base = view_base(source)
+        if base in self.stored or base.op.kind == "source":
+            if base in self.home:
+                raise NotFusable
+            return LOAD(buffer=base, dtype=node.dtype, index=linear(index, node.shape), guards=guards)
+        at = squeezed_index(source.shape, node.shape, index)
+        return read(0, at) if at is not None else node.op.pull(read, node, index)  # type: ignore[misc]
+
+    def _fold(self, node: Node, index: Index, read) -> Node:
+        axes: tuple[int, ...] = node.params[0]  # type: ignore[assignment]
+        source = node.args[0]
+        used = frozenset[str]().union(*map(extent_symbols, index))
+        at, folded = list(index), []
+        for axis in axes:
+            name = self._fold_axis(source.shape[axis], used)
+            used |= {name}
+            at.insert(axis, Dim.symbol(name))
+            folded.append((name, source.shape[axis]))
+        value = read(0, tuple(at))
+        for name, extent in reversed(folded):
+            value = make(FOLD, (value,), (node.op, name, extent))
+        return value
+
+    def _fold_axis(self, extent: Extent, used: frozenset[str]) -> str:
+        if self.lane is not None and self.lane[1] == extent and self.lane[0] not in used:
+            return self.lane[0]
+        return next(name for k in range(len(used) + 1) if (name := f"@s{k}") not in used)
+
+
+def linear(index: Index, shape: Shape) -> Extent:
+    """The row-major position of an index."""
+    position: Extent = 0
+    for i, extent in zip(index, shape, strict=True):
+        position = position * extent + i
+    return position
+
+
+def view_base(node: Node) -> Node:
+    """What a chain of reshapes is a view of."""
+    while node.op.name == "reshape":
+        (node,) = node.args
+    return node
+
+
+def squeezed_index(source: Shape, result: Shape, index: Index) -> Index | None:
+    """The index into the source of a reshape that only adds or drops axes of extent one, else None."""
+    kept = [i for i, extent in zip(index, result, strict=True) if extent != 1]
+    if [e for e in source if e != 1] != [e for e in result if e != 1]:
+        return None
+    rest = iter(kept)
+    return tuple(0 if extent == 1 else next(rest) for extent in source)
+
+
+__all__ = ["Index", "Lowering", "NotFusable", "linear", "product", "squeezed_index", "view_base"]

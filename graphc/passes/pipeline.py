@@ -1,0 +1,26 @@
+"""The pipeline: graph in, graph out, each line saying what it needs from the line before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from graphc.graph import Graph
+from graphc.passes.contraction import arrange_contractions
+from graphc.passes.outputs import separate_outputs
+
+Pass = Callable[[Graph], Graph]
+
+
+def pipeline(library: bool) -> list[tuple[str, Pass]]:
+    """The passes by name, in order; `library` says whether a BLAS is there."""
+    return [
+        ("contractions", lambda graph: arrange_contractions(graph, library)),
+        ("outputs", separate_outputs),  # last: what it copies must not be folded away again
+    ]
+
+
+def optimise(graph: Graph, library: bool) -> Graph:
+    """Run the whole pipeline."""
+    for _, run in pipeline(library):
+        graph = run(graph)
+    return graph

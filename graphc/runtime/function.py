@@ -1,0 +1,292 @@
+"""Functions: what `compile` gives and the user calls.
+
+A call goes to native code, which takes the very arrays it was made for. Anything else comes here, to the slow
+path: arguments are named, converted and checked; if a variable had no type, a specialisation for the types that
+came is made; a plan is made for the extents that came; then the native code is called again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen.program import ENTRY, emit_program
+from graphc.codegen.target import Target
+from graphc.errors import BindError
+from graphc.graph import Graph
+from graphc.kernel.fuse import fuse as fuse_graph
+from graphc.kernel.kernel import Kernel
+from graphc.kernel.program import Program
+from graphc.node import VAR, Node, show_source, variable
+from graphc.passes.pipeline import optimise
+from graphc.runtime import engine
+from graphc.runtime.blas import find_blas
+from graphc.runtime.callable import vectorcall
+from graphc.runtime.native import Entry
+from graphc.runtime.signature import Buffer, Signature, Slot
+from graphc.sym.record import replay
+from graphc.tree import TreeDef, flatten, unflatten
+from graphc.types import Dim, Type, as_dtype, evaluate, match_extents, require_known
+
+Array = np.ndarray[Any, Any]
+
+
+def compile(inputs: Node | Sequence[Node], outputs: Any, *, fuse: bool = True) -> Function:
+    """A callable that computes `outputs` (a node, or nested lists, tuples and dicts of nodes) from arrays.
+
+    `inputs` is a variable or a sequence of variables, in call order; arrays may be given by name too. Variables
+    without a type take that of the first arrays; for each new combination of types the code is made anew, while
+    one code serves every size of a named dimension. Results are new arrays, or go to `out=`, a structure of arrays
+    like the outputs. With `fuse=False` every operator has a kernel of its own.
+
+    Raises `BindError` for outputs that depend on a variable not among the inputs, and, when called, for data
+    that does not fit a variable.
+
+    >>> import numpy as np
+    >>> from graphc import compile, sym
+    >>> a, b = sym.var('a'), sym.var('b')
+    >>> f = compile([a, b], 2 * a + b)
+    >>> f(np.arange(3.), np.ones(3))
+    array([1., 3., 5.])
+    >>> f(b=1, a=[1, 2])
+    array([3, 5])
+    """
+    variables = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
+    return Function(variables, outputs, fuse)
+
+
+class _Function:
+    """A compiled function of arrays; see `compile`."""
+
+    target: Any
+
+    def __init__(self, inputs: tuple[Node, ...], outputs: Any, fuse: bool) -> None:
+        leaves, self.structure = flatten(outputs)
+        _check(inputs, leaves)
+        self.inputs, self.outputs, self.fuse = inputs, tuple(leaves), fuse
+        self.codes: dict[tuple[Type, ...], Code] = {}
+        self._lock = RLock()
+        self.target = self._slow
+        if all(x.type is not None for x in inputs):
+            self._use(self._code(()))
+
+    # -- calls ----------------------------------------------------------------------------------
+
+    def _slow(self, *args: Any, out: Any = None, **named: Any) -> Any:
+        """A call that native code did not take."""
+        given = self._arguments(args, named)
+        arrays = [_as_array(x, value) for x, value in zip(self.inputs, given, strict=True)]
+        key = tuple(Type(a.dtype, a.shape) for x, a in zip(self.inputs, arrays, strict=True) if x.type is None)
+        with self._lock:
+            code = self._code(key)
+            dims = self._dims(arrays)
+            code.prepare(dims)
+            self._use(code)
+        if out is None:
+            return code.call(*arrays)
+        code.write(arrays, _flat_out(out, self.structure), dims)
+        return out
+
+    def _use(self, code: Code) -> None:
+        self.target = code.call
+
+    def _arguments(self, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+        """Values in the order of the inputs, from positional and named ones."""
+        names = [x.name for x in self.inputs]
+        if len(args) > len(names):
+            raise BindError(f"{len(args)} arrays given, but the inputs are {_listed(names)}")
+        values = dict(zip(names, args, strict=False))
+        for name, value in named.items():
+            if name not in names:
+                raise BindError(f"no input is named {name!r}; the inputs are {_listed(names)}")
+            if name in values:
+                raise BindError(f"input {name!r} is given twice, by position and by name")
+            values[name] = value
+        if missing := [x for x in self.inputs if x.name not in values]:
+            lines = ", ".join(f"{x.name!r} ({show_source(x.source)})" for x in missing)
+            raise BindError(f"no data for {lines}; the inputs are {_listed(names)}")
+        return [values[name] for name in names]
+
+    def _dims(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """The named dimensions, from the shapes of arrays that have been checked for rank and dtype."""
+        dims: dict[str, int] = {}
+        for x, array in zip(self.inputs, arrays, strict=True):
+            if x.type is not None and (wrong := match_extents(x.shape, array.shape, dims)):
+                raise BindError(_mismatch(x, array, wrong))
+        return dims
+
+    # -- code -----------------------------------------------------------------------------------
+
+    def _code(self, key: tuple[Type, ...]) -> Code:
+        """The specialisation for these types of the untyped inputs."""
+        if key not in self.codes:
+            types = iter(key)
+            typed = {x: x if x.type else variable(x.name, next(types)) for x in self.inputs}
+            outputs = replay(self.outputs, typed)
+            graph = Graph(tuple(typed.values()), tuple(outputs))
+            self.codes[key] = Code(graph, self.structure, self.fuse, self._slow)
+        return self.codes[key]
+
+    @property
+    def code(self) -> Code:
+        """The specialisation made last."""
+        if not self.codes:
+            raise BindError("nothing is compiled yet: some inputs have no type before the first call")
+        return next(reversed(self.codes.values()))
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that runs, after all passes."""
+        return self.code.program.graph
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The kernels that run."""
+        return self.code.program.kernels
+
+    @property
+    def llvm(self) -> str:
+        """The generated LLVM IR."""
+        return self.code.text
+
+    @property
+    def assembly(self) -> str:
+        """The generated machine code, as text."""
+        return engine.assembly(self.code.text, Target.host())
+
+    def __repr__(self) -> str:
+        return f"<Function ({_listed([x.name for x in self.inputs])}) of {len(self.outputs)} outputs>"
+
+
+class Code:
+    """One specialisation: program, machine code, and the entries that call it."""
+
+    def __init__(self, graph: Graph, structure: TreeDef, fuse: bool, slow: Any) -> None:
+        blas, target = find_blas(), Target.host()
+        graph = optimise(graph, library=blas is not None)
+        self.program = Program.of(graph, fuse_graph(graph, fuse))
+        integer = blas.integer if blas else np.dtype(np.int64)
+        self.text = emit_program(self.program, target, integer).text()
+        loaded = engine.load(self.text, target, [ENTRY], blas.symbols if blas else {})
+        self._plans: dict[tuple[int, ...], Array] = {}
+        self._signature = self._describe(structure)
+        self._entry = Entry(loaded.address(ENTRY), self._signature, slow, (loaded, self.program))
+        self._address, self._loaded = loaded.address(ENTRY), loaded
+        self.call = self._entry.function
+        if not self.program.symbols:
+            self.prepare({})
+
+    def prepare(self, dims: Mapping[str, int]) -> None:
+        """Make calls of these extents possible."""
+        require_known(frozenset(self.program.symbols), dims)
+        key = tuple(dims[name] for name in self.program.symbols)
+        if key not in self._plans:
+            self._plans[key] = self.program.plan(dims)
+            self._entry.install(self._plans[key])
+
+    def write(self, arrays: Sequence[Array], out: Sequence[Array], dims: Mapping[str, int]) -> None:
+        """Run into the caller's arrays; what cannot be written directly is written to a copy first."""
+        for node, array in zip(self.program.graph.outputs, out, strict=True):
+            shape = tuple(evaluate(extent, dims) for extent in node.shape)
+            if not isinstance(array, np.ndarray) or array.dtype != node.dtype or array.shape != shape:
+                raise BindError(f"out= holds {_describe(array)} where the result is {node.dtype}{list(shape)}")
+            if not array.flags.writeable:
+                raise BindError("out= holds an array that is not writeable")
+        plan = self._plans[tuple(dims[name] for name in self.program.symbols)]
+        for symbol_plan in (plan,):
+            self._into.install(symbol_plan)
+        self._into.function(*arrays, *out)
+
+    @cached_property
+    def _into(self) -> Entry:
+        signature = Signature(self._signature.inputs, self._signature.outputs, self._signature.structure, into=True)
+        return Entry(self._address, signature, self._copy_into, (self._loaded, self.program))
+
+    def _copy_into(self, *arrays: Array) -> None:
+        """Arrays that overlap or are not contiguous: results are made elsewhere and copied."""
+        count = len(self._signature.inputs)
+        results, _ = flatten(self.call(*arrays[:count]))
+        for array, result in zip(arrays[count:], results, strict=True):
+            array[...] = result
+
+    def _describe(self, structure: TreeDef) -> Signature:
+        graph = self.program.graph
+        numbers = unflatten(structure, range(len(graph.outputs)))
+        return Signature(
+            tuple(map(self._buffer, graph.inputs)), tuple(map(self._buffer, graph.outputs)), numbers
+        )
+
+    def _buffer(self, node: Node) -> Buffer:
+        shape = (Slot(self.program.extent_slot(e)) if isinstance(e, Dim) else e for e in node.shape)
+        return Buffer(node.dtype, tuple(shape))
+
+
+Function = vectorcall(_Function)
+
+
+# -- checking what comes ----------------------------------------------------------------------------
+
+
+def _check(inputs: tuple[Node, ...], outputs: Sequence[Any]) -> None:
+    for x in inputs:
+        if not isinstance(x, Node) or x.op is not VAR:
+            raise BindError(f"an input is a variable, not {x!r}")
+    for y in outputs:
+        if not isinstance(y, Node):
+            raise BindError(f"an output is a node, not {y!r}; make constants by sym.asarray")
+    graph = Graph(inputs, tuple(outputs))
+    graph.check_names()
+    known = set(inputs)
+    if unknown := [n for n in graph.nodes if n.op is VAR and n not in known]:
+        lines = ", ".join(f"{n.name!r} ({show_source(n.source)})" for n in unknown)
+        raise BindError(f"the outputs depend on {lines}, not among the inputs {_listed([x.name for x in inputs])}")
+
+
+def _as_array(x: Node, value: Any) -> Array:
+    """The value as an array that native code takes, if it fits the variable; nothing is narrowed."""
+    array = np.asarray(value)
+    if x.type is None:
+        return _native(array, as_dtype(array.dtype))
+    weak = not isinstance(value, (np.ndarray, np.generic))
+    if array.dtype != x.dtype and not _fits(array, x.dtype, weak):
+        raise BindError(_mismatch(x, array, f"cannot become {x.dtype} unchanged; cast it"))
+    if array.ndim != x.ndim:
+        raise BindError(_mismatch(x, array, f"has {array.ndim} axes instead of {x.ndim}"))
+    return _native(array, x.dtype)
+
+
+def _native(array: Array, dtype: np.dtype) -> Array:
+    """Contiguous, aligned, in the machine's byte order, and of NumPy's own object for the dtype."""
+    return np.require(array, dtype, ["C", "A"]).reshape(array.shape).view(np.dtype(dtype.name))
+
+
+def _fits(array: Array, dtype: np.dtype, weak: bool) -> bool:
+    """Whether values survive: Python numbers if they are of the kind, arrays if every value of the dtype is."""
+    if not weak:
+        return np.can_cast(array.dtype, dtype, "safe")
+    order = "biuf"
+    kinds = order.index(array.dtype.kind) <= order.index(dtype.kind) if array.dtype.kind in order else False
+    return kinds and (dtype.kind == "f" or bool(np.all(array.astype(dtype) == array)))
+
+
+def _mismatch(x: Node, array: Array, wrong: str) -> str:
+    return f"input {x.name!r} is {x.type} ({show_source(x.source)}); the {_describe(array)} given {wrong}"
+
+
+def _describe(value: Any) -> str:
+    return f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _flat_out(out: Any, structure: TreeDef) -> list[Any]:
+    arrays, given = flatten(out)
+    if given != structure:
+        raise BindError("out= has another structure than the outputs")
+    return arrays

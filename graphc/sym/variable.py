@@ -1,0 +1,47 @@
+"""Variables: what data is bound to."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from graphc.errors import BindError, DTypeError
+from graphc.node import Node, show_source, user_source, variable
+from graphc.settings import default_float
+from graphc.types import Type, as_dtype, as_shape
+
+_given: set[str] = set()  # names that users chose, which no variable gives itself
+_numbers = count()
+
+
+def var(name: str | None = None, shape: object = None, dtype: object = None) -> Node:
+    """A new variable; without a name it names itself, without a shape its type waits for data.
+
+    Extents may be names, known when data is bound. A shape without a dtype is of the default float.
+
+    >>> var('images', shape=('n', 784), dtype='float32')
+    <images: float32[n, 784]>
+    >>> var('a')
+    <a: untyped>
+    """
+    if name is None:
+        name = _unused_name()
+    elif isinstance(name, str) and name:  # pyright: ignore[reportUnnecessaryIsInstance]
+        _given.add(name)
+    else:
+        raise BindError(f"var: a name is text that is not empty, not {name!r} ({show_source(user_source())})")
+    return variable(name, _declared(name, shape, dtype))
+
+
+def _unused_name() -> str:
+    return next(name for name in map("v{}".format, _numbers) if name not in _given)
+
+
+def _declared(name: str, shape: object, dtype: object) -> Type | None:
+    if shape is not None:
+        return Type(default_float() if dtype is None else as_dtype(dtype), as_shape(shape))
+    if dtype is None:
+        return None
+    raise DTypeError(
+        f"var: {name!r} has a dtype but no shape ({show_source(user_source())}); "
+        "give both, or neither and both come with the data"
+    )

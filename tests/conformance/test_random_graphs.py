@@ -1,0 +1,161 @@
+"""Random graphs: compiled against interpreted, fused against unfused, forward mode against reverse mode.
+
+Hypothesis draws a list of steps; each applies one operator to values made before, so that a failure shrinks to
+the few steps that matter.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graphc import sym
+from graphc.autodiff.api import grad, jvp, vjp
+from graphc.interpret import interpret
+from graphc.node import topological
+
+try:
+    from graphc.runtime.function import compile
+except ImportError:  # while the compiler is being built
+    compile = None
+
+SHAPES = [(), (3,), (2, 3), (2, 1), (4, 2, 3)]
+ELEMENTWISE = [
+    lambda x: sym.sin(x),
+    lambda x: sym.tanh(x),
+    lambda x: sym.exp(-x * x),
+    lambda x: sym.log1p(x * x),
+    lambda x: sym.sqrt(1 + x * x),
+    lambda x: sym.sigmoid(x),
+    lambda x: abs(x),
+    lambda x: sym.where(x > 0.25, x, sym.sin(x)),
+    lambda x: sym.stop_gradient(x) * x,
+]
+BINARY = [
+    lambda x, y: x + y,
+    lambda x, y: x - y,
+    lambda x, y: sym.tanh(x * y),
+    lambda x, y: x / (1 + y * y),
+    lambda x, y: sym.maximum(x, y),
+    lambda x, y: sym.where(x < y, x, y),
+    lambda x, y: sym.arctan2(x, 1 + y * y),
+]
+MOVEMENT = [
+    lambda x: x.T,
+    lambda x: sym.reshape(x, (-1,)),
+    lambda x: x[::-1] if x.ndim else x,
+    lambda x: x[1:] if x.ndim and x.shape[0] > 1 else x,
+    lambda x: x[..., ::2] if x.ndim else x,
+    lambda x: sym.pad(x, [(1, 2)] * x.ndim) if x.ndim and x.size < 100 else x,
+    lambda x: sym.concat([x, x * 2], axis=-1) if x.ndim and x.size < 100 else x,
+    lambda x: sym.expand_dims(x, 0) if x.ndim < 4 else x,
+]
+REDUCTION = [sym.sum, sym.mean, sym.max, sym.logsumexp]
+CONTRACTION = [
+    lambda x, y: sym.tanh(sym.tensordot(x, y, axes=0)) if x.ndim + y.ndim < 4 and x.size * y.size < 500 else x,
+    lambda x, y: sym.tanh(sym.matmul(x, x.T)) if x.ndim == 2 else y,
+    lambda x, y: sym.tanh(sym.vecdot(x, x)) if x.ndim else y,
+]
+
+operand = st.integers(0, 40)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["elementwise"]), st.integers(0, len(ELEMENTWISE) - 1), operand, operand),
+        st.tuples(st.sampled_from(["binary"]), st.integers(0, len(BINARY) - 1), operand, operand),
+        st.tuples(st.sampled_from(["movement"]), st.integers(0, len(MOVEMENT) - 1), operand, operand),
+        st.tuples(st.sampled_from(["reduction"]), st.integers(0, len(REDUCTION) - 1), operand, operand),
+        st.tuples(st.sampled_from(["contraction"]), st.integers(0, len(CONTRACTION) - 1), operand, operand),
+    ),
+    min_size=2,
+    max_size=14,
+)
+graphs = settings(
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=False
+)
+compiled = pytest.mark.skipif(compile is None, reason="there is no compiler yet")
+
+
+def build(steps, dtype="float64"):
+    """Variables, and a value that depends on the last few steps."""
+    inputs = [sym.var(f"x{k}", shape=shape, dtype=dtype) for k, shape in enumerate(SHAPES)]
+    values = list(inputs)
+    for kind, which, first, second in steps:
+        values.append(apply(kind, which, values[first % len(values)], values[second % len(values)]))
+    return inputs, values[-3:]
+
+
+def apply(kind, which, x, y):
+    match kind:
+        case "elementwise":
+            return ELEMENTWISE[which](x)
+        case "binary":
+            return BINARY[which](x, y) if broadcasts(x, y) else BINARY[which](x, sym.mean(y))
+        case "movement":
+            return MOVEMENT[which](x)
+        case "reduction":
+            axis = None if not x.ndim or y.ndim % 2 else y.ndim % x.ndim
+            return REDUCTION[which](x, axis=axis, keepdims=bool(axis))
+        case _:
+            return CONTRACTION[which](x, y)
+
+
+def broadcasts(x, y):
+    return all(m == n or 1 in (m, n) for m, n in zip(reversed(x.shape), reversed(y.shape), strict=False))
+
+
+def data(inputs, seed=0):
+    rng = np.random.default_rng(seed)
+    return {x: rng.uniform(-1.5, 1.5, x.shape).astype(x.dtype) for x in inputs}
+
+
+def assert_close(got, expected, dtype="float64"):
+    tolerance = 1e-11 if dtype == "float64" else 1e-3
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def with_gradients(inputs, outputs):
+    """The outputs, and the gradient of a generic function of them."""
+    loss = sum(sym.sum(y * (k + 1.5)) for k, y in enumerate(outputs))
+    return [*outputs, *grad(loss, inputs)]
+
+
+@graphs
+@given(steps)
+def test_forward_mode_agrees_with_reverse_mode(steps):
+    inputs, outputs = build(steps)
+    given_data, tangents, heads = data(inputs), data(inputs, 1), list(data(outputs, 2).values())
+    if len(heads) < len(outputs):  # one node twice
+        return
+    ts = [tangents[x] for x in inputs]
+    pushed, pulled = interpret([jvp(outputs, inputs, ts), vjp(outputs, inputs, heads)], given_data)
+    forward = sum((g * t).sum() for g, t in zip(heads, pushed, strict=True))
+    reverse = sum((g * t).sum() for g, t in zip(pulled, ts, strict=True))
+    np.testing.assert_allclose(forward, reverse, rtol=1e-10, atol=1e-10)
+
+
+@graphs
+@given(steps)
+def test_gradient_grows_with_the_graph_only_by_a_factor(steps):
+    inputs, outputs = build(steps)
+    forward, both = topological(outputs), topological(with_gradients(inputs, outputs))
+    assert len(both) <= 40 * len(forward) + 60
+
+
+@compiled
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@graphs
+@given(steps)
+def test_compiled_agrees_with_interpreted(dtype, steps):
+    inputs, outputs = build(steps, dtype)
+    nodes, given_data = with_gradients(inputs, outputs), data(inputs)
+    assert_close(compile(inputs, nodes)(*given_data.values()), interpret(nodes, given_data), dtype)
+
+
+@compiled
+@graphs
+@given(steps)
+def test_fused_agrees_with_unfused(steps):
+    inputs, outputs = build(steps)
+    nodes, arrays = with_gradients(inputs, outputs), data(inputs).values()
+    assert_close(compile(inputs, nodes)(*arrays), compile(inputs, nodes, fuse=False)(*arrays))

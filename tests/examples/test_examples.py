@@ -1,0 +1,33 @@
+"""Every example runs by itself and prints what a person came to see."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+SHOWN = {
+    "first_graph.py": ["digraph", "kernel 0", "[1. 3. 5.]"],
+    "autodiff_chapter.py": ["2x + 12x²", "[ 0.  4.  8. 12.]", "forward", "reverse", "every claim above was checked"],
+    "digits.py": ["seed 2", "held-out", "kernel 0", "before pruning", "NumPy"],
+}
+
+
+def test_every_example_is_listed():
+    assert EXAMPLES == sorted(SHOWN)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_runs_and_shows_its_point(example: str, tmp_path: Path):
+    path = ROOT / "examples" / example
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    run = subprocess.run(
+        [sys.executable, path], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    missing = [line for line in SHOWN[example] if line not in run.stdout]
+    assert not missing, f"{example} no longer prints {missing}:\n{run.stdout}"
