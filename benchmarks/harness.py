@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -72,7 +72,7 @@ def _measured(workload: str, peer: str, answers: Sequence[float | Failed]) -> Me
 
 
 @contextmanager
-def _started(peers: Sequence[Peer], plan: Plan, say: Callable[[str], None]) -> Iterator[list[_Remote]]:
+def _started(peers: Sequence[Peer], plan: Plan, say: Callable[[str], None]) -> Generator[list[_Remote]]:
     workers: list[_Remote] = []
     try:
         for worker in (_Remote(peer, plan) for peer in peers):

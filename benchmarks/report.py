@@ -37,12 +37,13 @@ class Report:
         return {"machine": asdict(self.machine), "workloads": works, "measured": [asdict(m) for m in self.measured]}
 
     def times(self) -> list[list[str]]:
-        """Every peer beside the floor."""
-        rows = [
-            [w.title, duration(w.work().floor(self.machine)), *self._cells(w, lambda m: m.seconds)]
-            for w in self.workloads
-        ]
-        return [["workload", "floor", *self._peers()], *rows]
+        """Every peer beside the floor; and who failed, and why."""
+        rows = [["workload", "floor", *self._peers(), "failures"]]
+        for w in self.workloads:
+            failures = [f"{m.peer}: {m.error}" for m in self.measured if m.workload == w.title and m.error]
+            floor = duration(w.work().floor(self.machine))
+            rows.append([w.title, floor, *self._cells(w, lambda m: m.seconds), "; ".join(failures)])
+        return rows
 
     def compile_times(self) -> list[list[str]]:
         """Every peer's first call."""
@@ -85,7 +86,7 @@ class Report:
 
     def _cells(self, workload: Workload, seconds: Callable[[Measured], float]) -> list[str]:
         found = [self._find(workload.title, peer) for peer in self._peers()]
-        return ["-" if m is None else m.error[:40] or duration(seconds(m)) for m in found]
+        return ["-" if m is None else "failed" if m.error else duration(seconds(m)) for m in found]
 
 
 def ratio(a: float | None, b: float | None) -> str:

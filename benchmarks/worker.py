@@ -29,11 +29,11 @@ def serve(pipe: Connection, peer: Peer, core: int, batch_seconds: float) -> None
     """Send the peer's version, then an answer a request: a workload is prepared, for None a batch is timed."""
     os.sched_setaffinity(0, {core})
     os.environ.update({name: os.path.expandvars(value) for name, value in peer.environment})
-    pipe.send(_attempt(lambda: str(getattr(import_module(peer.module), "__version__", ""))))
+    pipe.send(_attempt(_import, peer))
     timed = _Timed(peer, batch_seconds)
     while True:
         workload: Workload | None = pipe.recv()
-        pipe.send(_attempt(lambda: timed.prepare(workload) if workload else timed.batch()))
+        pipe.send(_attempt(timed.prepare, workload) if workload else _attempt(timed.batch))
 
 
 class _Timed:
@@ -74,8 +74,12 @@ class _Timed:
         return max(1, round(number * self.batch_seconds / seconds))
 
 
-def _attempt(work: Callable[[], Any]) -> Any:
+def _import(peer: Peer) -> str:
+    return getattr(import_module(peer.module), "__version__", "")
+
+
+def _attempt(work: Callable[..., Any], *args: Any) -> Any:
     try:
-        return work()
+        return work(*args)
     except Exception as error:
         return Failed("".join(format_exception_only(error)).strip().partition("\n")[0])

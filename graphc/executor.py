@@ -125,18 +125,30 @@ class Executor:
         return [*self._arguments, *stands_for.values(), *heads, *olds.values()], results
 
 
-def boundary(gradients: Iterable[Node], outputs: Iterable[Node], sizes: Mapping[str, int]) -> list[Node]:
-    """The nodes of the forward graph to keep for the gradients: those read, or what they are cheaply made of."""
-    forward = set(topological(outputs))
-    read = topological(gradients, stop=lambda node: node in forward and not _cheap(node, sizes))
-    return [node for node in read if node in forward and not _cheap(node, sizes)]
+def boundary(gradients: Iterable[Node], outputs: Sequence[Node], sizes: Mapping[str, int]) -> list[Node]:
+    """The nodes of the forward graph to keep for the gradients; see the note on what is kept."""
+    forward = topological(outputs)
+    inner = set(forward)
+    read = set(topological(gradients, stop=lambda node: node in inner and not _is_view(node, sizes)))
+    kept: list[Node] = []
+    at_hand: set[Node] = set()
+    for node in forward:
+        if at_hand.issuperset(node.args) and (node.op.kind == "movement" or _is_free(node, read)):
+            at_hand.add(node)
+        elif node in read and not _is_view(node, sizes):
+            kept.append(node)
+            at_hand.add(node)
+    return kept
 
 
-def _cheap(node: Node, sizes: Mapping[str, int]) -> bool:
-    """Whether a node is at hand anyway, or is moved from arguments that are no larger together."""
-    if node.op.kind != "movement":
-        return not node.args
-    return sum(_size(arg, sizes) for arg in node.args) <= _size(node, sizes)
+def _is_view(node: Node, sizes: Mapping[str, int]) -> bool:
+    """Whether a node is moved from arguments that are no larger together."""
+    return node.op.kind == "movement" and sum(_size(arg, sizes) for arg in node.args) <= _size(node, sizes)
+
+
+def _is_free(node: Node, read: set[Node]) -> bool:
+    """Whether a node whose arguments are at hand is sooner computed again than loaded: one instruction, if it is read."""
+    return not node.args or (node in read and node.op.kind == "elementwise" and not node.op.transcendental)
 
 
 def _size(node: Node, sizes: Mapping[str, int]) -> int:
@@ -275,6 +287,6 @@ def _gradient_array(v: Node, argument: Array, arrays: Mapping[str, Any] | None) 
 
 
 # -- What is kept -----------------------------------------------------------------------------------
-# The gradient graph reads the forward graph at some nodes: its boundary. Kept are those, except sources, which
-# are at hand when the backward program runs, and movements of no more elements than they give (a broadcast, a
-# transpose): the backward program reads their arguments through the same index, and memory holds no copy of them.
+# The gradient graph reads the forward graph at some nodes. Kept are those, except what is at hand anyway: sources;
+# movements of no more elements than they give (a broadcast, a transpose), whose arguments are kept in their stead
+# and read through the index; and arithmetic on what is at hand, which costs less than the memory it would go through.

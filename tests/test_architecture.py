@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -17,7 +17,7 @@ LAYERS = [
     ["errors", "tree"],
     ["types"],
     ["settings"],
-    ["node", "op"],
+    ["node"],
     ["graph"],
     ["ops"],
     ["sym"],
@@ -26,7 +26,7 @@ LAYERS = [
     ["kernel"],
     ["codegen"],
     ["runtime"],
-    ["executor", "interpret", "show", "io"],
+    ["check", "executor", "interpret", "show", "io"],
     ["__init__"],
 ]
 HEAVY = {"networkx", "matplotlib", "scipy", "platformdirs"}  # may be imported inside a function, and only there
@@ -51,10 +51,10 @@ def test_imports_have_no_cycle():
 
 @every_module
 def test_imports_stand_at_the_top_except_heavy_packages(module: str):
-    inner = {name for function in functions(TREES[module]) for name in packages(function)}
-    outer = {name for name in packages(TREES[module], into_functions=False)}
-    assert not inner - HEAVY, f"{module} imports {', '.join(inner - HEAVY)} inside a function"
-    assert not outer & HEAVY, f"{module} loads {', '.join(outer & HEAVY)} for everybody"
+    at_top = packages(imports(TREES[module], into_functions=False))
+    inside = packages(found for function in functions(TREES[module]) for found in imports(function))
+    assert not inside - HEAVY, f"{module} imports {', '.join(inside - HEAVY)} inside a function"
+    assert not at_top & HEAVY, f"{module} loads {', '.join(at_top & HEAVY)} for everybody"
 
 
 def test_importing_graphc_loads_no_heavy_package():
@@ -83,18 +83,14 @@ def rank(module: str) -> int:
 
 def sources(module: str, tree: ast.AST) -> Iterator[str]:
     """The modules of graphc that a module's text imports."""
-    here = module.split(".")
-    for node in ast.walk(tree):
-        match node:
+    for found in imports(tree):
+        match found:
             case ast.Import(names=names):
                 candidates = [alias.name for alias in names]
             case ast.ImportFrom(module=base, names=names, level=level):
-                prefix = here[:-level] if level else []
-                stem = ".".join([*prefix, *([base] if base else [])])
+                stem = ".".join([*module.split(".")[:-level], *filter(None, [base])] if level else [base or ""])
                 candidates = [f"{stem}.{alias.name}" if known(f"{stem}.{alias.name}") else stem for alias in names]
-            case _:
-                continue
-        yield from (known(name) for name in candidates if known(name))
+        yield from filter(None, map(known, candidates))
 
 
 def known(name: str) -> str:
@@ -102,21 +98,31 @@ def known(name: str) -> str:
     return next((module for module in (name, f"{name}.__init__") if module in FILES), "")
 
 
-def functions(tree: ast.AST) -> list[ast.AST]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
-
-
-def packages(tree: ast.AST, into_functions: bool = True) -> Iterator[str]:
-    """The top-level packages imported under a node, but not those for the type checker alone."""
+def imports(tree: ast.AST, into_functions: bool = True) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports under a node that run: those for the type checker alone make no dependence."""
     for node in ast.iter_child_nodes(tree):
         match node:
-            case ast.Import(names=names):
-                yield from (alias.name.split(".")[0] for alias in names)
-            case ast.ImportFrom(module=base, level=level):
-                yield "graphc" if level else (base or "").split(".")[0]
+            case ast.Import() | ast.ImportFrom():
+                yield node
             case ast.If(test=ast.Name(id="TYPE_CHECKING")):
                 pass
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() if not into_functions:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() if not into_functions:
                 pass
             case _:
-                yield from packages(node, into_functions)
+                yield from imports(node, into_functions)
+
+
+def functions(tree: ast.AST) -> list[ast.AST]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def packages(found: Iterable[ast.Import | ast.ImportFrom]) -> set[str]:
+    """The top-level packages that imports load."""
+    names: set[str] = set()
+    for statement in found:
+        match statement:
+            case ast.Import(names=aliases):
+                names |= {alias.name.split(".")[0] for alias in aliases}
+            case ast.ImportFrom(module=base, level=level):
+                names.add("graphc" if level else (base or "").split(".")[0])
+    return names

@@ -30,7 +30,7 @@ def test_snippets_run_in_order_and_print_what_the_document_shows(document: Path,
         line = text.count("\n", 0, snippet.start()) + 1
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * line + snippet["code"], str(document), "exec"), namespace)
+            exec(compile(snippet["code"], "model.py", "exec"), namespace)  # the name that messages show
         if snippet["printed"] is not None:
             assert printed.getvalue() == snippet["printed"], f"{document.name}:{line} prints something else"
 

@@ -81,16 +81,24 @@ class _Fusion:
 
     def _must_store(self) -> set[Node]:
         stored = set(self.graph.outputs)
+        rows: dict[Node, frozenset[int]] = {}  # the axis classes folded below a node, as rows
         for node in self.graph.nodes:
+            below = frozenset[int]().union(*(rows[arg] for arg in node.args if arg not in stored))
             match node.op.kind, node.op.name:
                 case "contraction", _:
                     stored |= {node, *map(view_base, node.args)}
-                case "reduction", _ if not self._is_row_reduction(node):
-                    stored.add(node)
-                case "movement", "reshape" if _moves_data(node):
+                case "reduction", _:
+                    lane = self.classes[node.args[0]][-1]
+                    if not self._is_row_reduction(node) or below - {lane}:
+                        stored.add(node)
+                    below |= {lane}
+                case "movement", "reshape" if _moves_data(node) and node not in stored:
                     stored.add(view_base(node))
                 case _ if not self.merge and node.op.kind != "movement":
                     stored.add(node)
+                case _:
+                    pass
+            rows[node] = below
             stored |= {arg for arg in node.args if self._is_worth_storing(arg, node)}
         return {node for node in stored if node.op.kind != "source"}
 

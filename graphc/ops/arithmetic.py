@@ -140,7 +140,7 @@ def _power(e: Emitter, x: Value, y: Value) -> Value:
     result, *_ = e.loop(0, 8 * x.dtype.itemsize, 1, start, square_and_multiply)
     if x.dtype.kind == "u":
         return result
-    unit = e.or_(e.eq(x, 1), e.eq(x, -1))  # whose powers depend on the exponent's last bit alone
+    unit = e.or_(e.eq(x, 1), e.eq(x, -1))
     return e.select(e.or_(e.ge(y, 0), unit), result, 0)
 
 
@@ -148,7 +148,8 @@ def _power_numpy(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> Any:
     """NumPy's, but an integer to a negative power is truncated: 0 unless the base is 1 or -1."""
     if x.dtype.kind != "i":
         return np.power(x, y)
-    return np.where((y >= 0) | (np.abs(x) == 1), np.power(x, np.abs(y)), 0).astype(x.dtype)
+    unit = np.abs(x) == 1  # whose powers depend on the exponent's last bit alone
+    return np.where((y < 0) & ~unit, x.dtype.type(0), np.power(x, np.where(y < 0, y & 1, y)))
 
 
 def _power_base(g: Node, y: Node, a: Node, b: Node) -> Node | None:

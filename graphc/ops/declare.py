@@ -68,11 +68,13 @@ def _common_type(name: str, types: Sequence[Type], kinds: str, result: DType | N
 
 def require_same(name: str, types: Sequence[Type]) -> None:
     """Raise an error unless all types are equal."""
-    listed = " and ".join(map(str, types))
-    if len({type.shape for type in types}) > 1:
-        raise ShapeError(offence(name, f"{listed} have different shapes", f"broadcast them, as sym.{name} does"))
-    if len({type.dtype for type in types}) > 1:
-        raise DTypeError(offence(name, f"{listed} have different dtypes", f"cast one of them, as sym.{name} does"))
+    first, *others = types
+    if any(type.shape != first.shape for type in others):
+        what = f"{' and '.join(map(str, types))} have different shapes"
+        raise ShapeError(offence(name, what, f"broadcast them, as sym.{name} does"))
+    if any(type.dtype != first.dtype for type in others):
+        what = f"{' and '.join(map(str, types))} have different dtypes"
+        raise DTypeError(offence(name, what, f"cast one of them, as sym.{name} does"))
 
 
 def offence(name: str, what: str, way_out: str) -> str:

@@ -1,28 +1,25 @@
 """Movement: operators that only say where an element comes from. None computes, and lowering copies none.
 
-Each is one index map, and the derivative of each is another of them (of `expand`, a sum). They are declared
-through `_movement`, whose rules are plain functions of the argument's type and the parameters.
+Each is one index map, and so is the derivative of each, except that of `expand`, which is a sum. They are
+declared through `movement`, whose rules are plain functions of the argument's type and the parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from itertools import accumulate
+from functools import reduce
+from itertools import pairwise
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import ShapeError
 from graphc.node import Node, Op, Params, Sample, constant, make
-from graphc.ops.declare import offence
-from graphc.ops.logic import WHERE
-from graphc.ops.scalar import Guard, Guards, inside
+from graphc.ops.declare import Mask, offence, unmask
 from graphc.types import Extent, Shape, Type, product
 
 Axes: TypeAlias = tuple[int, ...]
 Index: TypeAlias = tuple[Extent, ...]
-Padding: TypeAlias = tuple[Index, Index, Axes, float]
 Tangents: TypeAlias = "Sequence[Node | None]"
 Read: TypeAlias = Callable[..., Node]
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -34,7 +31,17 @@ def multilinear_jvp(y: Node, tangents: Tangents) -> Node | None:
     return None if not terms else sum(terms[1:], terms[0])
 
 
-def _movement(
+def moved(rule: Callable[[Node], Node], g: Node) -> Node:
+    """A rule that moves elements, applied to a cotangent and to its masks alike, so that they stay outside."""
+    masks: list[Mask] = []
+    mask, inner = unmask(g)
+    while mask is not None:
+        masks.append(mask._replace(condition=rule(mask.condition)))
+        mask, inner = unmask(inner)
+    return reduce(lambda inner, mask: mask.apply(inner), reversed(masks), rule(inner))
+
+
+def movement(
     name: str,
     params: tuple[str, ...],
     *,
@@ -56,7 +63,7 @@ def _movement(
         name=name,
         params=params,
         infer=lambda types, values: infer(*types, *values),
-        vjp=lambda g, y, i: vjp(g, y.args[0].typed, *y.params),
+        vjp=lambda g, y, i: moved(lambda g: vjp(g, y.args[0].typed, *y.params), g),
         jvp=multilinear_jvp,
         pull=pull,
         numpy=numpy,
@@ -67,29 +74,29 @@ def _movement(
 # -- expand ---------------------------------------------------------------------------------------
 
 
-def _expand_type(x: Type, axes: Axes, extents: Shape) -> Type:
+def _expand_type(types: Sequence[Type], params: Params) -> Type:
+    (x,), (axes, extents) = types, cast("tuple[Axes, Shape]", params)
     kept, new = iter(x.shape), dict(zip(axes, extents, strict=True))
     return x.with_shape(tuple(new[k] if k in new else next(kept) for k in range(x.ndim + len(axes))))
 
 
-def _expand_source(index: Index, x: Type, axes: Axes, extents: Shape) -> Index:
-    return tuple(i for axis, i in enumerate(index) if axis not in axes)
+def _expand_pull(read: Read, y: Node, index: Index) -> Node:
+    axes, _ = cast("tuple[Axes, Shape]", y.params)
+    return read(0, tuple(i for axis, i in enumerate(index) if axis not in axes))
 
 
-def _expand_vjp(g: Node, x: Type, axes: Axes, extents: Shape) -> Node:
-    return g.sum(axis=axes)
+def _expand_numpy(x: Array, axes: Axes, extents: Axes) -> Array:
+    shape = _expand_type([Type(x.dtype, x.shape)], (axes, extents)).shape
+    return np.broadcast_to(np.expand_dims(x, axes), shape)  # type: ignore[arg-type]
 
 
-def _expand_numpy(x: Array, axes: Axes, extents: tuple[int, ...]) -> Array:
-    return np.broadcast_to(np.expand_dims(x, axes), _expand_type(Type(x.dtype, x.shape), axes, extents).shape)  # type: ignore[arg-type]
-
-
-EXPAND = _movement(
-    "expand",
-    ("axes", "extents"),  # new axes, by their places in the result
+EXPAND = Op(
+    name="expand",
+    params=("axes", "extents"),  # new axes, by their places in the result
     infer=_expand_type,
-    source=_expand_source,
-    vjp=_expand_vjp,
+    pull=_expand_pull,
+    vjp=lambda g, y, i: g.sum(axis=y.params[0]),
+    jvp=multilinear_jvp,
     numpy=_expand_numpy,
     samples=(
         Sample(((3,),), {"axes": (0,), "extents": (2,)}),
@@ -128,7 +135,7 @@ def _transpose_vjp(g: Node, x: Type, axes: Axes) -> Node:
     return TRANSPOSE(g, axes=inverse(axes))
 
 
-TRANSPOSE = _movement(
+TRANSPOSE = movement(
     "transpose",
     ("axes",),  # axis k of the result is axis axes[k] of the argument
     infer=_transpose_type,
@@ -155,7 +162,7 @@ def _flip_vjp(g: Node, x: Type, axes: Axes) -> Node:
     return FLIP(g, axes=axes)
 
 
-FLIP = _movement(
+FLIP = movement(
     "flip",
     ("axes",),
     infer=_flip_type,
@@ -195,7 +202,9 @@ def reshape_groups(old: Shape, new: Shape) -> Iterator[tuple[range, range]]:
         {product(shape[:k]): k for k in reversed(range(len(shape) + 1))} for shape in (old, new)
     ]  # the first place where each partial product stands
     cuts = sorted((ends[0][size], ends[1][size]) for size in ends[0].keys() & ends[1].keys())
-    for (i, j), (k, m) in zip(cuts, [*cuts[1:], (len(old), len(new))]):
+    if (len(old), len(new)) not in cuts:  # only ones follow the last cut
+        cuts.append((len(old), len(new)))
+    for (i, j), (k, m) in pairwise(cuts):
         yield range(i, k), range(j, m)
 
 
@@ -218,7 +227,7 @@ def _reshape_vjp(g: Node, x: Type, shape: Shape) -> Node:
     return RESHAPE(g, shape=x.shape)
 
 
-RESHAPE = _movement(
+RESHAPE = movement(
     "reshape",
     ("shape",),
     infer=_reshape_type,
@@ -232,188 +241,5 @@ RESHAPE = _movement(
         Sample(((1, 3, 1),), {"shape": (3,)}),
         Sample(((),), {"shape": (1, 1)}),
         Sample(((0, 3),), {"shape": (3, 0, 2)}),
-    ),
-)
-
-
-# -- slice and pad, each the other's derivative ----------------------------------------------------
-
-
-def _slice_type(x: Type, starts: Index, extents: Shape, steps: Axes) -> Type:
-    for axis, (n, start, extent, step) in enumerate(zip(x.shape, starts, extents, steps, strict=True)):
-        last = start + step * (extent - 1)
-        if step < 1 or any(isinstance(e, int) and e < 0 for e in (start, extent, n - start, extent and n - 1 - last)):
-            raise ShapeError(
-                offence(
-                    "slice",
-                    f"{extent} elements from {start} in steps of {step} leave axis {axis} of {x}",
-                    "keep within the axis",
-                )
-            )
-    return x.with_shape(extents)
-
-
-def _slice_source(index: Index, x: Type, starts: Index, extents: Shape, steps: Axes) -> Index:
-    return tuple(start + step * i for i, start, step in zip(index, starts, steps))
-
-
-def _slice_vjp(g: Node, x: Type, starts: Index, extents: Shape, steps: Axes) -> Node:
-    # step*extent - (step - 1) elements lie from the first to the last that was read; see `_pad_type` for none
-    high = tuple(n - a - (k * e - (k - 1)) for n, a, e, k in zip(x.shape, starts, extents, steps))
-    return PAD(g, low=starts, high=high, interior=tuple(k - 1 for k in steps), value=0)
-
-
-def _slice_numpy(x: Array, starts: Axes, extents: Axes, steps: Axes) -> Array:
-    return x[tuple(slice(a, a + k * n, k) for a, n, k in zip(starts, extents, steps))]
-
-
-SLICE = _movement(
-    "slice",
-    ("starts", "extents", "steps"),  # element i along an axis is element start + step*i; steps are positive
-    infer=_slice_type,
-    source=_slice_source,
-    vjp=_slice_vjp,
-    numpy=_slice_numpy,
-    samples=(
-        Sample(((5,),), {"starts": (1,), "extents": (3,), "steps": (1,)}),
-        Sample(((7, 4),), {"starts": (1, 0), "extents": (3, 2), "steps": (2, 3)}),
-        Sample(((3, 4),), {"starts": (3, 1), "extents": (0, 2), "steps": (1, 1)}),
-        Sample(((4,),), {"starts": (0,), "extents": (0,), "steps": (3,)}),
-    ),
-)
-
-
-def part(x: Node, axis: int, start: Extent, extent: Extent) -> Node:
-    """A run of elements along one axis."""
-    starts = tuple(start if k == axis else 0 for k in range(x.ndim))
-    extents = tuple(extent if k == axis else n for k, n in enumerate(x.shape))
-    return SLICE(x, starts=starts, extents=extents, steps=(1,) * x.ndim)
-
-
-def _pad_type(x: Type, low: Index, high: Index, interior: Axes, value: float) -> Type:
-    """Between neighbours go `interior` elements. An empty axis has -1 gaps: so `pad` undoes `slice` for every n."""
-    return x.with_shape(tuple(a + n + k * (n - 1) + b for n, a, b, k in zip(x.shape, low, high, interior, strict=True)))
-
-
-def _pad_source(index: Index, x: Type, low: Index, high: Index, interior: Axes, value: float) -> Index:
-    return tuple((i - a) // (k + 1) if k else i - a for i, a, k in zip(index, low, interior))
-
-
-def _pad_guards(index: Index, x: Type, low: Index, high: Index, interior: Axes, value: float) -> Guards:
-    """Where an element is the argument's: its place is within, and no gap lies there."""
-    guards: list[Guard] = []
-    for i, q, n, a, b, k in zip(index, _pad_source(index, x, low, high, interior, value), x.shape, low, high, interior):
-        guards += [(q, 0, n)] if (a, b, k) != (0, 0, 0) else []
-        guards += [(i - a - q * (k + 1), 0, 1)] if k else []
-    return tuple(guards)
-
-
-def _pad_pull(read: Read, y: Node, index: Index) -> Node:
-    x, padding = y.args[0].typed, cast("Padding", y.params)
-    guards = _pad_guards(index, x, *padding)
-    element = read(0, _pad_source(index, x, *padding), guards)
-    return WHERE(inside(guards), element, constant(padding[-1], y.dtype)) if guards else element
-
-
-def _pad_vjp(g: Node, x: Type, low: Index, high: Index, interior: Axes, value: float) -> Node:
-    return SLICE(g, starts=low, extents=x.shape, steps=tuple(k + 1 for k in interior))
-
-
-def _pad_jvp(y: Node, tangents: Tangents) -> Node | None:
-    (t,) = tangents
-    return None if t is None else make(PAD, (t,), (*y.params[:-1], 0))
-
-
-def _pad_numpy(x: Array, low: Axes, high: Axes, interior: Axes, value: float) -> Array:
-    padded = np.full(_pad_type(Type(x.dtype, x.shape), low, high, interior, value).shape, value, x.dtype)  # type: ignore[arg-type]
-    padded[tuple(slice(a, a + (k + 1) * n, k + 1) for a, n, k in zip(low, x.shape, interior))] = x
-    return padded
-
-
-PAD = replace(
-    _movement(
-        "pad",
-        ("low", "high", "interior", "value"),
-        infer=_pad_type,
-        source=_pad_source,
-        vjp=_pad_vjp,
-        numpy=_pad_numpy,
-        samples=(
-            Sample(((3,),), {"low": (1,), "high": (2,), "interior": (0,), "value": 0}),
-            Sample(((2, 3),), {"low": (0, 1), "high": (1, 0), "interior": (1, 2), "value": 2}),
-            Sample(((0, 2),), {"low": (2, 0), "high": (1, 0), "interior": (0, 0), "value": 1}),
-        ),
-    ),
-    jvp=_pad_jvp,
-    pull=_pad_pull,
-)
-
-
-# -- concat ---------------------------------------------------------------------------------------
-
-
-def _concat_type(types: Sequence[Type], params: Params) -> Type:
-    (axis,) = cast("Axes", params)
-    first = types[0]
-    for other in types[1:]:
-        if other.dtype != first.dtype:
-            raise DTypeError(offence("concat", f"{first} and {other} differ in dtype", "cast one of them"))
-        if other.ndim != first.ndim or any(
-            k != axis and n != m for k, (n, m) in enumerate(zip(first.shape, other.shape))
-        ):
-            raise ShapeError(
-                offence("concat", f"{first} and {other} differ beside axis {axis}", "reshape, slice or pad one of them")
-            )
-    total = sum((t.shape[axis] for t in types[1:]), first.shape[axis])
-    return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
-
-
-def _concat_runs(y: Node) -> list[tuple[Extent, Extent]]:
-    """The first place and the extent of each argument along the axis."""
-    (axis,) = cast("Axes", y.params)
-    extents = [x.shape[axis] for x in y.args]
-    return list(zip(accumulate(extents, initial=0), extents))
-
-
-def _concat_vjp(g: Node, y: Node, i: int) -> Node:
-    (axis,) = cast("Axes", y.params)
-    return part(g, axis, *_concat_runs(y)[i])
-
-
-def _concat_jvp(y: Node, tangents: Tangents) -> Node | None:
-    if all(t is None for t in tangents):
-        return None
-    return make(CONCAT, tuple(fill(0, x.typed) if t is None else t for x, t in zip(y.args, tangents)), y.params)
-
-
-def _concat_pull(read: Read, y: Node, index: Index) -> Node:
-    (axis,) = cast("Axes", y.params)
-    element = None
-    for i, (start, extent) in reversed(list(enumerate(_concat_runs(y)))):
-        place = index[axis] - start
-        guards = ((place, 0, extent),)
-        own = read(i, (*index[:axis], place, *index[axis + 1 :]), guards)
-        element = own if element is None else WHERE(inside(guards), own, element)
-    assert element is not None
-    return element
-
-
-def _concat_numpy(*operands: Any) -> Array:
-    *arrays, axis = operands
-    return np.concatenate(arrays, axis)
-
-
-CONCAT = Op(
-    name="concat",
-    params=("axis",),
-    infer=_concat_type,
-    vjp=_concat_vjp,
-    jvp=_concat_jvp,
-    pull=_concat_pull,
-    numpy=_concat_numpy,
-    samples=(
-        Sample(((2,), (3,)), {"axis": 0}),
-        Sample(((2, 1, 3), (2, 4, 3), (2, 0, 3)), {"axis": 1}),
-        Sample(((4,),), {"axis": 0}),
     ),
 )

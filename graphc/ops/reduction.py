@@ -11,7 +11,8 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, Op, Params, Sample
 from graphc.ops.declare import offence
 from graphc.ops.logic import CAST, WHERE
-from graphc.ops.movement import CONCAT, EXPAND, Axes, Tangents, fill, multilinear_jvp, part
+from graphc.ops.movement import EXPAND, Axes, Tangents, fill, moved, multilinear_jvp
+from graphc.ops.parts import CONCAT, part
 from graphc.types import INT64, DType, Type
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def spread(reduced: Node, x: Type, axes: Axes) -> Node:
 
 
 def _sum_vjp(g: Node, y: Node, i: int) -> Node:
-    return spread(g, y.args[0].typed, _axes(y.params))
+    return moved(lambda g: spread(g, y.args[0].typed, _axes(y.params)), g)
 
 
 SUM = _reduction(

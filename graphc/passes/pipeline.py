@@ -7,20 +7,23 @@ from collections.abc import Callable
 from graphc.graph import Graph
 from graphc.passes.contraction import arrange_contractions
 from graphc.passes.outputs import separate_outputs
+from graphc.passes.simplify import simplify
 
 Pass = Callable[[Graph], Graph]
 
 
-def pipeline(library: bool) -> list[tuple[str, Pass]]:
+def pipeline(library: bool, fast_math: bool) -> list[tuple[str, Pass]]:
     """The passes by name, in order; `library` says whether a BLAS is there."""
     return [
-        ("contractions", lambda graph: arrange_contractions(graph, library)),
+        ("simplify", lambda graph: simplify(graph, fast_math)),
+        ("contractions", lambda graph: arrange_contractions(graph, library)),  # of simplified operands
+        ("simplify again", lambda graph: simplify(graph, fast_math)),  # the products and sums that made
         ("outputs", separate_outputs),  # last: what it copies must not be folded away again
     ]
 
 
-def optimise(graph: Graph, library: bool) -> Graph:
+def optimise(graph: Graph, library: bool, fast_math: bool = False) -> Graph:
     """Run the whole pipeline."""
-    for _, run in pipeline(library):
+    for _, run in pipeline(library, fast_math):
         graph = run(graph)
     return graph

@@ -66,14 +66,14 @@ def _native(base: type[Any]) -> type[Any]:
     call = ctypes.cast(ctypes.pythonapi.PyVectorcall_Call, ctypes.c_void_p).value
     slots = (_Slot * 3)(_Slot(_CALL, call), _Slot(_MEMBERS, ctypes.addressof(members)))
     flags = _DEFAULT | _BASE_TYPE | _HAS_VECTORCALL
-    spec = _Spec(base.__name__.encode(), entry + _POINTER, 0, flags, slots)
+    spec = _Spec(f"{base.__module__}.{base.__name__}".encode(), entry + _POINTER, 0, flags, slots)
     create = ctypes.pythonapi.PyType_FromSpecWithBases
     create.restype, create.argtypes = ctypes.py_object, (ctypes.POINTER(_Spec), ctypes.py_object)
     made = create(spec, (base,))
     forward = _forward(target).address("forward")
 
     def new(cls: type[Any], *args: Any, **kwargs: Any) -> Any:
-        self = base.__new__(cls)
+        self: Any = object.__new__(cls)
         ctypes.c_void_p.from_address(id(self) + entry).value = forward
         return self
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import importlib
 import sys
-from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -20,22 +19,12 @@ DATA, RANK, SHAPE, BASE, DESCR, FLAGS = 16, 24, 32, 48, 56, 64  # the offsets in
 
 CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400  # NumPy's flags
 
-_FUNCTIONS = (
-    "PyCapsule_GetContext PyCapsule_GetPointer PyCapsule_New PyCapsule_SetContext PyDict_New PyDict_SetItem "
-    "PyErr_NoMemory PyEval_RestoreThread PyEval_SaveThread PyList_New PyList_SetItem PyObject_Vectorcall "
-    "PyTuple_New PyTuple_SetItem Py_DecRef Py_IncRef"
-).split()
+_FUNCTIONS = [
+    *("Py_IncRef", "Py_DecRef", "PyObject_Vectorcall", "PyErr_NoMemory", "PyEval_SaveThread", "PyEval_RestoreThread"),
+    *("PyTuple_New", "PyTuple_SetItem", "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem"),
+    *("PyCapsule_New", "PyCapsule_GetPointer", "PyCapsule_GetContext", "PyCapsule_SetContext"),
+]
 _ARRAY_FUNCTIONS = {"PyArray_NewFromDescr": 94, "PyArray_SetBaseObject": 282}  # indices fixed by NumPy's ABI
-
-
-def dtype_symbol(dtype: np.dtype[Any]) -> str:
-    """The name under which native code finds NumPy's one object for a dtype."""
-    return f"numpy_{dtype.name}"
-
-
-def dtype_symbols(dtypes: Iterable[np.dtype[Any]]) -> dict[str, int]:
-    """Where those objects are."""
-    return {dtype_symbol(dtype): id(np.dtype(dtype.name)) for dtype in dtypes}
 
 
 @cache

@@ -8,6 +8,7 @@ came is made; a plan is made for the extents that came; then the native code is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from threading import RLock
 from typing import Any
@@ -35,13 +36,14 @@ from graphc.types import Dim, Type, as_dtype, evaluate, match_extents, require_k
 Array = np.ndarray[Any, Any]
 
 
-def compile(inputs: Node | Sequence[Node], outputs: Any, *, fuse: bool = True) -> Function:
+def compile(inputs: Node | Sequence[Node], outputs: Any, *, fuse: bool = True, fast_math: bool = False) -> Function:
     """A callable that computes `outputs` (a node, or nested lists, tuples and dicts of nodes) from arrays.
 
     `inputs` is a variable or a sequence of variables, in call order; arrays may be given by name too. Variables
     without a type take that of the first arrays; for each new combination of types the code is made anew, while
     one code serves every size of a named dimension. Results are new arrays, or go to `out=`, a structure of arrays
-    like the outputs. With `fuse=False` every operator has a kernel of its own.
+    like the outputs. With `fuse=False` every operator has a kernel of its own; with `fast_math=True` the algebra
+    may ignore rounding, infinities and NaNs.
 
     Raises `BindError` for outputs that depend on a variable not among the inputs, and, when called, for data
     that does not fit a variable.
@@ -56,7 +58,15 @@ def compile(inputs: Node | Sequence[Node], outputs: Any, *, fuse: bool = True) -
     array([3, 5])
     """
     variables = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
-    return Function(variables, outputs, fuse)
+    return Function(variables, outputs, Options(fuse, fast_math))
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile."""
+
+    fuse: bool
+    fast_math: bool
 
 
 class _Function:
@@ -64,10 +74,10 @@ class _Function:
 
     target: Any
 
-    def __init__(self, inputs: tuple[Node, ...], outputs: Any, fuse: bool) -> None:
+    def __init__(self, inputs: tuple[Node, ...], outputs: Any, options: Options) -> None:
         leaves, self.structure = flatten(outputs)
         _check(inputs, leaves)
-        self.inputs, self.outputs, self.fuse = inputs, tuple(leaves), fuse
+        self.inputs, self.outputs, self.options = inputs, tuple(leaves), options
         self.codes: dict[tuple[Type, ...], Code] = {}
         self._lock = RLock()
         self.target = self._slow
@@ -128,7 +138,7 @@ class _Function:
             typed = {x: x if x.type else variable(x.name, next(types)) for x in self.inputs}
             outputs = replay(self.outputs, typed)
             graph = Graph(tuple(typed.values()), tuple(outputs))
-            self.codes[key] = Code(graph, self.structure, self.fuse, self._slow)
+            self.codes[key] = Code(graph, self.structure, self.options, self._slow)
         return self.codes[key]
 
     @property
@@ -165,10 +175,10 @@ class _Function:
 class Code:
     """One specialisation: program, machine code, and the entries that call it."""
 
-    def __init__(self, graph: Graph, structure: TreeDef, fuse: bool, slow: Any) -> None:
+    def __init__(self, graph: Graph, structure: TreeDef, options: Options, slow: Any) -> None:
         blas, target = find_blas(), Target.host()
-        graph = optimise(graph, library=blas is not None)
-        self.program = Program.of(graph, fuse_graph(graph, fuse))
+        graph = optimise(graph, blas is not None, options.fast_math)
+        self.program = Program.of(graph, fuse_graph(graph, options.fuse))
         integer = blas.integer if blas else np.dtype(np.int64)
         self.text = emit_program(self.program, target, integer).text()
         loaded = engine.load(self.text, target, [ENTRY], blas.symbols if blas else {})
@@ -216,9 +226,7 @@ class Code:
     def _describe(self, structure: TreeDef) -> Signature:
         graph = self.program.graph
         numbers = unflatten(structure, range(len(graph.outputs)))
-        return Signature(
-            tuple(map(self._buffer, graph.inputs)), tuple(map(self._buffer, graph.outputs)), numbers
-        )
+        return Signature(tuple(map(self._buffer, graph.inputs)), tuple(map(self._buffer, graph.outputs)), numbers)
 
     def _buffer(self, node: Node) -> Buffer:
         shape = (Slot(self.program.extent_slot(e)) if isinstance(e, Dim) else e for e in node.shape)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from graphc.codegen.emit import ADDRESS, BOOL, INT32, INT64, Emitter, Module, Pointer, Value
 from graphc.codegen.target import Target
 from graphc.runtime import capi, engine
+from graphc.runtime.words import call, read, require
 
 POOLED = 64 * 1024  # bytes from which a result comes from the pool
 SMALLEST = 4096  # the pool's functions are for more bytes than this
@@ -136,7 +137,7 @@ def _emit_clear(e: Emitter) -> None:
         block = e.load(head)
         e.branch(e.eq(block, 0), done, free)
         e.label(free)
-        e.store(e.load(e.member(block, 0, ADDRESS)), head)
+        e.store(read(e, block, 0), head)
         e.do(_FREE, [block])
         e.jump(again)
         e.label(done)
@@ -154,16 +155,16 @@ def _emit_take(e: Emitter) -> None:
     _bump(e, _IN_USE, size)
     e.branch(e.eq(head, 0), "fresh", "reuse")
     e.label("reuse")
-    e.store(e.load(e.member(head, 0, ADDRESS)), free)
+    e.store(read(e, head, 0), free)
     _bump(e, _CACHED, e.sub(0, size))
     _bump(e, _REUSED, 1)
     e.line(f"ret ptr {head.text}")
     e.label("fresh")
-    first = e.call("graphc_map", "ptr", [size], ADDRESS)
+    first = call(e, "graphc_map", size)
 
     def retry() -> list[Value]:
         e.do("graphc_clear", [])
-        return [e.call("graphc_map", "ptr", [size], ADDRESS)]
+        return [call(e, "graphc_map", size)]
 
     [block] = e.if_else(e.eq(first, 0), retry, lambda: [first])
     failed = e.eq(block, 0)
@@ -177,7 +178,7 @@ def _emit_map(e: Emitter) -> None:
     size = Value("%size", INT64)
     huge = e.ge(size, _HUGE_PAGE if _ADVISES else 1 << 62)
     align = e.select(huge, e.const(_HUGE_PAGE, INT64), e.const(64, INT64))
-    block = e.call(_ALLOCATE, "ptr", [size, align] if _WINDOWS else [align, size], ADDRESS)
+    block = call(e, _ALLOCATE, *((size, align) if _WINDOWS else (align, size)))
     e.branch(e.and_(huge, e.ne(block, 0)), "advise", "done")
     e.label("advise")
     if _ADVISES:
@@ -211,7 +212,7 @@ def _emit_give(e: Emitter) -> None:
 def _emit_release(e: Emitter) -> None:
     """The destructor of the capsule that is a result's base: its pointer is the block, its context the bytes."""
     capsule = Value("%capsule", ADDRESS)
-    block = e.call("PyCapsule_GetPointer", "ptr", [capsule, e.const(0, ADDRESS)], ADDRESS)
+    block = call(e, "PyCapsule_GetPointer", capsule, e.const(0, ADDRESS))
     size = e.call("PyCapsule_GetContext", "i64", [capsule], INT64)
     e.do("graphc_give", [block, size])
     e.line("ret void")
@@ -223,31 +224,31 @@ def _emit_array(e: Emitter) -> None:
 
     def new(data: Value, flags: int) -> Value:
         e.do("Py_IncRef", [Value("%dtype", ADDRESS)])  # NumPy takes this reference over
-        header = [e.module.external("PyArray_Type"), Value("%dtype", ADDRESS), Value("%rank", INT32), Value("%shape", ADDRESS)]
-        return e.call("PyArray_NewFromDescr", "ptr", [*header, null, data, e.const(flags, INT32), null], ADDRESS)
-
-    def check(value: Value, failed: str) -> None:
-        proceed = e.new_label("ok")
-        e.branch(e.eq(value, 0), failed, proceed)
-        e.label(proceed)
+        header = [
+            e.module.external("PyArray_Type"),
+            Value("%dtype", ADDRESS),
+            Value("%rank", INT32),
+            Value("%shape", ADDRESS),
+        ]
+        return call(e, "PyArray_NewFromDescr", *header, null, data, e.const(flags, INT32), null)
 
     e.branch(e.lt(size, POOLED), "small", "pooled")
     e.label("small")
     e.line(f"ret ptr {new(null, 0).text}")
     e.label("pooled")
-    block = e.call("graphc_take", "ptr", [size], ADDRESS)
-    check(block, "no_block")
-    capsule = e.call("PyCapsule_New", "ptr", [block, null, Value("@graphc_release", ADDRESS)], ADDRESS)
-    check(capsule, "no_capsule")
+    block = call(e, "graphc_take", size)
+    require(e, e.ne(block, 0), "no_block")
+    capsule = call(e, "PyCapsule_New", block, null, Value("@graphc_release", ADDRESS))
+    require(e, e.ne(capsule, 0), "no_capsule")
     e.call("PyCapsule_SetContext", "i32", [capsule, size], INT32)
     array = new(block, capi.CONTIGUOUS | capi.ALIGNED | capi.WRITEABLE)
-    check(array, "no_array")
+    require(e, e.ne(array, 0), "no_array")
     status = e.call("PyArray_SetBaseObject", "i32", [array, capsule], INT32)  # takes the capsule over, failing too
     e.branch(e.lt(status, 0), "no_base", "done")
     e.label("done")
     e.line(f"ret ptr {array.text}")
     e.label("no_block")
-    e.line(f"ret ptr {e.call('PyErr_NoMemory', 'ptr', [], ADDRESS).text}")
+    e.line(f"ret ptr {call(e, 'PyErr_NoMemory').text}")
     e.label("no_capsule")
     e.do("graphc_give", [block, size])
     e.line("ret ptr null")

@@ -44,7 +44,9 @@ def _find_plan(args: Sequence[Any], signature: Signature, plans: Iterable[Array]
         return None
     if not all(_fits(x, b, written=i >= inputs) for i, (x, b) in enumerate(zip(args, buffers, strict=True))):
         return None
-    return next((p for p in plans if all(x.shape == concrete(b.shape, p) for x, b in zip(args, buffers, strict=True))), None)
+    return next(
+        (p for p in plans if all(x.shape == concrete(b.shape, p) for x, b in zip(args, buffers, strict=True))), None
+    )
 
 
 def _fits(x: Any, buffer: Buffer, written: bool) -> bool:

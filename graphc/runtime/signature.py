@@ -10,7 +10,7 @@ import numpy as np
 WORKSPACE, LONG = 0, 1  # words of a plan: bytes of workspace; whether to release the GIL
 
 # An output's number, None, or these nested; dictionary keys are strings
-Structure: TypeAlias = "int | None | tuple[Structure, ...] | list[Structure] | dict[str, Structure]"
+Structure: TypeAlias = "int | tuple[Structure, ...] | list[Structure] | dict[str, Structure] | None"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import numpy as np
 from graphc.errors import ShapeError
 from graphc.node import Node
 from graphc.ops.declare import offence
-from graphc.ops.movement import FLIP, SLICE
+from graphc.ops.movement import FLIP
+from graphc.ops.parts import SLICE
 from graphc.sym.movement import reshaped
 from graphc.sym.promote import ArrayLike, as_node
 from graphc.sym.record import public

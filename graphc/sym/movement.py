@@ -13,7 +13,8 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node
 from graphc.ops.declare import offence
-from graphc.ops.movement import CONCAT, EXPAND, FLIP, PAD, RESHAPE, TRANSPOSE, part
+from graphc.ops.movement import EXPAND, FLIP, RESHAPE, TRANSPOSE
+from graphc.ops.parts import CONCAT, PAD, part
 from graphc.sym.axes import AxisLike, as_axes, as_axis
 from graphc.sym.promote import ArrayLike, as_node, broadcast_node, common_shape, promote
 from graphc.sym.record import public

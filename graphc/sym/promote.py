@@ -131,6 +131,8 @@ def _converted(name: str, value: Node | Array | Scalar, dtype: DType) -> Node:
 
 def broadcast(name: str, *nodes: Node) -> list[Node]:
     """Nodes expanded to their common shape."""
+    if len({node.shape for node in nodes}) == 1:
+        return list(nodes)
     shape = common_shape(name, [node.typed for node in nodes])
     return [broadcast_node(node, shape) for node in nodes]
 

@@ -87,15 +87,3 @@ def test_every_target_compiles(name: str) -> None:
     text = f'target triple = "{target.triple}"\n{SQUARE}'
     assert "mul" in engine.assembly(text, target)
     assert len(engine.compile_object(text, target)) > 100
-
-
-def test_repeated_work_is_done_once() -> None:
-    text = """
-define i64 @f(i64 %x) {
-  %a = mul i64 %x, %x
-  %b = mul i64 %x, %x
-  %c = add i64 %a, %b
-  ret i64 %c
-}
-"""
-    assert engine.optimised_ir(text, HOST).count("mul i64") == 1

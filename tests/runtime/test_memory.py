@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.runtime.programs import arrays, entry, plan
 
 from graphc.runtime import capi, memory
+from tests.runtime.programs import arrays, entry, plan
 
 pytestmark = pytest.mark.skipif(not capi.SUPPORTED, reason="results come from NumPy here")
 
 MIB = 1 << 20
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +97,16 @@ def test_lower_limit_takes_effect_at_once() -> None:
     assert memory.stats().cached == 0
     with pytest.raises(ValueError, match="set_limit: -1 bytes"):
         memory.set_limit(-1)
+
+
+def test_results_alive_at_exit_do_no_harm() -> None:
+    script = """
+import sys
+from tests.runtime.programs import arrays, entry, plan
+made = entry(plans=[plan(1 << 20)])
+sys.result = made.function(*arrays(1 << 20))
+sys.entry, sys.cycle = made, [made.function(*arrays(1 << 20))]
+sys.cycle.append(sys.cycle)
+"""
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.runtime.programs import COUNT, arrays, entry, load, plan, slow
 
 from graphc.codegen.emit import INT64, Emitter, Pointer, Value
 from graphc.errors import InternalError
 from graphc.runtime import capi, memory
-from graphc.runtime.native import PLANS, Entry
+from graphc.runtime.entry import MOST_PLANS
+from graphc.runtime.native import Entry
 from graphc.runtime.signature import Buffer, Signature, Slot
+from tests.runtime.programs import COUNT, arrays, entry, load, plan, slow
 
 BIG = memory.POOLED // 4  # float32 elements of a pooled result
 
@@ -174,9 +175,9 @@ def test_error_of_the_slow_path_is_the_callers() -> None:
 
 def test_several_shapes_stay_fast_and_the_oldest_is_forgotten() -> None:
     made = entry()
-    for n in range(PLANS + 1):
+    for n in range(MOST_PLANS + 1):
         made.install(plan(n))
-    for n in range(1, PLANS + 1):
+    for n in range(1, MOST_PLANS + 1):
         a, b = arrays(n)
         np.testing.assert_array_equal(made.function(a, b), 2 * a + b)
     a, b = arrays(0)

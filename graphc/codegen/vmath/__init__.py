@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from graphc.codegen.emit import Value
-from graphc.codegen.vmath import exponential, logarithm
+from graphc.codegen.vmath import error, exponential, logarithm
 
 
 def _public(*modules: ModuleType) -> dict[str, Callable[..., Value]]:
@@ -14,4 +14,4 @@ def _public(*modules: ModuleType) -> dict[str, Callable[..., Value]]:
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
-FUNCTIONS: dict[str, Callable[..., Value]] = _public(exponential, logarithm)
+FUNCTIONS: dict[str, Callable[..., Value]] = _public(exponential, logarithm, error)

@@ -13,6 +13,7 @@ from graphc.codegen.vmath.polynomial import (
     LN2,
     clamp,
     horner,
+    least,
     power_of_two,
     round_multiple,
     scale,
@@ -72,10 +73,20 @@ _COSH = {
     ),
 }  # fmt: skip
 
-# below the first e^x rounds to zero, above the second to infinity; and beyond |x| = third, tanh x rounds to ±1
+# tanh a = a - a³ / q(a²) for a < 0.55, relative errors 2^-28.8 and 2^-61.2
+_TANH_NEAR = 0.55
+_TANH = {
+    4: (3.0000012, 1.1999753, -0.005570325),
+    8: (
+        3.000000000000001, 1.199999999999925, -0.005714285712145127, 0.00025396822508826745,
+        -1.2203461062705664e-05, 5.979398457688276e-07, -2.785702361427569e-08,
+    ),
+}  # fmt: skip
+
+# below the first e^x rounds to zero, above the second to infinity; where e^x is beyond the third, tanh (x / 2) rounds to 1
 _LEAST = {4: -104.0, 8: -746.0}
 _GREATEST = {4: 89.0, 8: 710.0}
-_TANH_ONE = {4: 9.1, 8: 19.1}
+_TANH_ONE = {4: 18.5, 8: 38.5}
 # sinh and cosh are infinite from here, where n still leaves 2^(n-2) finite
 _COSH_GREATEST = {4: 89.5, 8: 710.6}
 # below, e^x - 1 rounds to x and sinh x to x
@@ -139,28 +150,31 @@ def expm1(e: Emitter, x: Value) -> Value:
 
 
 def tanh(e: Emitter, x: Value) -> Value:
-    """t / (t + 2) with t = e^2|x| - 1, since an error of that t counts for ever less; near 0 -tanh -|x|,
-    whose divisor just below 2 is rounded half as coarsely as one just above.
-    """
-    one = _TANH_ONE[x.dtype.itemsize]
+    """a - a³ / q(a²) or 1 - 2 / (e^2a + 1) for a = |x|: one division, of whichever numerator and divisor."""
+    size = x.dtype.itemsize
     with e.strict():
-        magnitude = e.abs(x)
-        magnitude = e.select(e.lt(e.const(one, x), magnitude), one, magnitude)
-        n, r, p = _expm1_parts(e, e.mul(magnitude, e.select(e.lt(magnitude, 0.17), -2.0, e.const(2.0, x))))
+        a = e.abs(x)
+        z = e.mul(a, a)
+        near = e.lt(a, _TANH_NEAR)
+        n, r = _reduce(e, least(e, e.add(a, a), _TANH_ONE[size]))
         power = power_of_two(e, n)
-        t = e.fma(power, p, e.fma(power, r, e.sub(power, 1.0)))
-        return e.copysign(e.div(t, e.add(t, 2.0)), x)
+        p = e.fma(e.mul(r, r), horner(e, r, _EXP[size]), r)
+        above = e.select(near, e.mul(a, z), 2.0)
+        below = e.select(near, horner(e, z, _TANH[size]), e.fma(power, p, e.add(power, 1.0)))
+        return e.copysign(e.sub(e.select(near, a, 1.0), e.div(above, below)), x)
 
 
 def sigmoid(e: Emitter, x: Value) -> Value:
     """1 / (1 + e^-x), above and below multiplied by a small power of two, so that e^-x need not overflow."""
     size = x.dtype.itemsize
-    exponent = {4: -32.0, 8: -64.0}[size]
+    one = {4: 2.0**-32, 8: 2.0**-64}[size]
     with e.strict():
         n, r = _reduce(e, clamp(e, e.neg(x), -40.0, -_LEAST[size]))
         p = e.fma(e.mul(r, r), horner(e, r, _EXP[size]), r)
-        power = power_of_two(e, e.add(n, exponent))
-        return e.div(e.const(2.0**exponent, x), e.add(e.fma(power, p, 2.0**exponent), power))
+        power = power_of_two(e, e.add(n, math.log2(one)))
+        total = e.add(power, one)
+        lost = e.sub(one, e.sub(total, power))
+        return e.div(e.const(one, x), e.add(total, e.fma(power, p, lost)))
 
 
 def softplus(e: Emitter, x: Value) -> Value:
@@ -205,8 +219,7 @@ def cosh(e: Emitter, x: Value) -> Value:
 def _hyperbolic_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value, Value, Value]:
     """Of |x| = n ln 2 + r: r, sinh r - r, cosh r - 1, and a quarter of 2^n and 2^-n."""
     size = x.dtype.itemsize
-    greatest, magnitude = _COSH_GREATEST[size], e.abs(x)
-    n, r, low = _reduce_exactly(e, e.select(e.lt(e.const(greatest, x), magnitude), greatest, magnitude))
+    n, r, low = _reduce_exactly(e, least(e, e.abs(x), _COSH_GREATEST[size]))
     z = e.mul(r, r)
     s = e.fma(e.mul(z, r), horner(e, z, _SINH[size]), low)
     c = e.mul(z, horner(e, z, _COSH[size]))

@@ -1,0 +1,120 @@
+"""Basic indexing against NumPy's, on known and on symbolic extents."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import basic_indices
+
+from graphc import sym
+from graphc.errors import ShapeError
+from graphc.graph import Graph
+from graphc.interpret import interpret
+from graphc.types import Dim
+
+n, m = Dim.symbol("n"), Dim.symbol("m")
+
+
+def assert_like_numpy(shape, key, declared=None):
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+    x = sym.var("x", shape=declared or shape, dtype="int64")
+    got = interpret(x[key], {x: array})
+    assert got.shape == array[key].shape
+    np.testing.assert_array_equal(got, array[key])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_basic_index_is_numpys(data):
+    shape = data.draw(st.lists(st.integers(0, 5), max_size=4).map(tuple))
+    key = data.draw(basic_indices(shape, allow_newaxis=True))
+    assert_like_numpy(shape, key)
+
+
+def inner(extent):
+    """Slices and integers whose bounds lie within an axis of this extent, as symbolic extents ask."""
+    within = st.none() | st.integers(-extent, extent)
+    step = st.none() | st.integers(1, 4) | st.integers(-4, -1)
+    number = st.integers(-extent, extent - 1) if extent else st.nothing()
+    return number | st.builds(slice, within, within, step).filter(lambda s: not_backward(s, extent))
+
+
+def not_backward(s, extent):
+    start, stop, step = s.indices(extent)
+    return (stop - start) * step >= 0 and not (s.step and s.step < 0 and s.start == extent)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_index_within_symbolic_extents_is_numpys(data):
+    shape = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=3).map(tuple))
+    key = tuple(data.draw(inner(extent)) for extent in shape)
+    assert_like_numpy(shape, key, declared=tuple(f"n{axis}" for axis in range(len(shape))))
+
+
+@pytest.mark.parametrize(
+    ("key", "shape"),
+    [
+        (slice(1, None), (n - 1, m)),
+        (slice(None, -1), (n - 1, m)),
+        (slice(1, -1), (n - 2, m)),
+        (-1, (m,)),
+        (slice(None, None, -1), (n, m)),
+        (slice(None, None, 2), ((n + 1) // 2, m)),
+        ((..., slice(0, m - 1)), (n, m - 1)),
+        ((None, slice(2, n), n), None),
+        ((slice(None), None), (n, 1, m)),
+        ((n - 1, ...), (m,)),
+    ],
+)
+def test_symbolic_extents_of_slices_are_polynomials(key, shape):
+    x = sym.var("x", shape=("n", "m"))
+    assert x[key].shape == shape if shape else x[key].shape == (1, n - 2)
+
+
+def test_index_that_takes_everything_adds_no_node():
+    x = sym.var("x", shape=(3, "n"))
+    for key in (..., slice(None), (slice(None), slice(None)), slice(0, 3), slice(-3, None), (slice(0, 5), ...)):
+        assert x[key] is x
+
+
+def test_index_is_at_most_slice_flip_and_reshape():
+    x = sym.var("x", shape=(5, 6, 7))
+    assert [node.op.name for node in Graph.of(x[1:3, ::-2, None, 0])] == ["var", "slice", "flip", "reshape"]
+
+
+def test_iterating_gives_rows_and_unpacks():
+    x = sym.var("x", shape=(2, 3))
+    first, second = x
+    np.testing.assert_array_equal(interpret(first - second, {x: np.eye(2, 3)}), [1, -1, 0])
+
+
+def test_indexing_before_typing_is_replayed():
+    x = sym.var("x")
+    array = np.arange(12.0).reshape(3, 4)
+    np.testing.assert_array_equal(interpret(x[1:, ::-1][..., None], {x: array}), array[1:, ::-1, None])
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (3, r"index 3 is out of range for axis 0 of float64\[3, n\] \(test_indexing.py:\d+\); indices run from -3 to 2"),
+        ((0, 0, 0), r"too many indices: float64\[3, n\] has 2 axes"),
+        ((..., ...), "`...` stands twice"),
+        (slice(0, 3, 0), "the step 0"),
+        (slice(0.5), "0.5 is not supported as an index"),
+        ("a", "'a' is not supported as an index"),
+        (True, "a boolean is not supported"),
+        ([0, 1], r"an array of integers is not supported .*; sym.stack\(\[x\[i\] for i in indices\]\)"),
+        (np.array([True, False, True]), r"a boolean mask is not supported .*; sym.where\(mask, x, 0\)"),
+    ],
+)
+def test_index_that_is_wrong_says_what_where_and_instead(key, message):
+    with pytest.raises(ShapeError, match="getitem: .*" + message):
+        sym.var("x", shape=(3, "n"))[key]
+
+
+def test_index_computed_in_the_graph_says_what_to_do_instead():
+    x = sym.var("x", shape=3)
+    with pytest.raises(ShapeError, match="a node is not supported as an index .*; sym.where"):
+        x[sym.argmax(x)]
