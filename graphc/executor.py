@@ -93,7 +93,9 @@ class Executor:
         several = isinstance(head, list | tuple) and any(isinstance(h, np.ndarray) for h in cast("list[Any]", head))
         heads: list[Any] = list(head) if several else [head]
         if len(heads) != len(self._nodes):
-            raise GradientError(f"backward: {len(heads)} head gradients for {len(self._nodes)} outputs; give one for each")
+            raise GradientError(
+                f"backward: {len(heads)} head gradients for {len(self._nodes)} outputs; give one for each"
+            )
         return heads
 
     # -- the two programs -----------------------------------------------------------------------
@@ -165,7 +167,9 @@ def _require_scalar(y: Node) -> None:
 
 def _overwrite(array: Array, name: str, value: Any) -> None:
     if np.shape(value) != array.shape:
-        raise BindError(f"forward: {name} is bound to shape {array.shape}, not {np.shape(value)}; bind again for another")
+        raise BindError(
+            f"forward: {name} is bound to shape {array.shape}, not {np.shape(value)}; bind again for another"
+        )
     try:
         np.copyto(array, value, casting="safe" if hasattr(value, "dtype") else "same_kind")
     except TypeError as error:
@@ -249,7 +253,9 @@ def _check(arguments: Mapping[Node, Array]) -> None:
     sizes: dict[str, int] = {}
     for v, array in arguments.items():
         if array.dtype != v.dtype:
-            raise BindError(f"bind: {v.name} is {v.type} ({show_source(v.source)}), not {array.dtype}; convert the array")
+            raise BindError(
+                f"bind: {v.name} is {v.type} ({show_source(v.source)}), not {array.dtype}; convert the array"
+            )
         if wrong := match_extents(v.shape, array.shape, sizes):
             raise BindError(f"bind: {v.name} is {v.type} ({show_source(v.source)}), but the array {wrong}")
 

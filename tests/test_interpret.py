@@ -44,7 +44,9 @@ def test_untyped_variables_take_the_types_of_the_arrays():
 
 def test_every_step_is_traced_arguments_first(x):
     steps = []
-    interpret(sym.sin(x).sum(), {"x": np.zeros((2, 2))}, trace=lambda node, value: steps.append((node.name, value.shape)))
+    interpret(
+        sym.sin(x).sum(), {"x": np.zeros((2, 2))}, trace=lambda node, value: steps.append((node.name, value.shape))
+    )
     assert steps == [("x", (2, 2)), ("sin", (2, 2)), ("sum", ())]
 
 

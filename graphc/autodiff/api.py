@@ -97,7 +97,9 @@ def _aligned(name: str, form: TreeDef, tree: Tree) -> list[Any]:
         return [tree]
     parts = _parts(form, tree)
     if parts is None:
-        raise GradientError(f"{name}: {tree!r} has another structure than the nodes it is for; mirror it, None for zero")
+        raise GradientError(
+            f"{name}: {tree!r} has another structure than the nodes it is for; mirror it, None for zero"
+        )
     return [leaf for child, part in zip(form.children, parts) for leaf in _aligned(name, child, part)]
 
 

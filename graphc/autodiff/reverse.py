@@ -52,5 +52,7 @@ def _argument_parts(g: Node, node: Node, active: set[Node]) -> Iterable[tuple[No
         part = node.op.vjp(g, node, i) if arg in active else None
         if part is not None:
             if part.type != arg.type:
-                raise InternalError(f"reverse: the cotangent of argument {i} of {node.op.name} is {part.type}, not {arg.type}")
+                raise InternalError(
+                    f"reverse: the cotangent of argument {i} of {node.op.name} is {part.type}, not {arg.type}"
+                )
             yield arg, part

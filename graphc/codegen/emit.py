@@ -8,6 +8,7 @@ integers have none. Arithmetic that may be contracted to fma carries the `contra
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -228,6 +229,8 @@ class Emitter:
 
     def _arithmetic(self, name: str, x: Number, y: Number) -> Value:
         a, b = self._match(x, y)
+        if (folded := _fold_integers(name, a, b)) is not None:
+            return folded
         opcode = f"f{name} {self._flags}" if a.dtype.kind == "f" else f"{name} "
         return self.assign(f"{opcode}{a.type} {a.text}, {b.text}", a.dtype, a.lanes)
 
@@ -274,17 +277,28 @@ class Emitter:
         return self.intrinsic("copysign", x, sign)
 
     def floor(self, x: Value) -> Value:
-        return self.intrinsic("floor", x)
+        return self._round("floor", x)
 
     def ceil(self, x: Value) -> Value:
-        return self.intrinsic("ceil", x)
+        return self._round("ceil", x)
 
     def trunc(self, x: Value) -> Value:
-        return self.intrinsic("trunc", x)
+        return self._round("trunc", x)
 
     def rint(self, x: Value) -> Value:
         """To the nearest integer, ties to even."""
-        return self.intrinsic("rint", x)
+        return self._round("rint", x)
+
+    def _round(self, name: str, x: Value) -> Value:
+        """One instruction; where there is none (and no fma), what adding 2^mantissa rounds, corrected by one."""
+        if self.target.has_fma:
+            return self.intrinsic(name, x)
+        whole, magnitude = 2.0 ** np.finfo(x.dtype).nmant, self.abs(x)  # from there on all numbers are integers
+        nearest = self.copysign(self.sub(self.add(magnitude, whole), whole), x)
+        one = self.copysign(1.0, x) if name == "trunc" else self.const(-1.0 if name == "ceil" else 1.0, x)
+        too_far = self.lt(self.mul(x, one), self.mul(nearest, one))
+        rounded = nearest if name == "rint" else self.select(too_far, self.sub(nearest, one), nearest)
+        return self.select(self.lt(magnitude, whole), self.copysign(rounded, x), x)
 
     def maximum(self, x: Number, y: Number) -> Value:
         """The greater; a NaN if either is one."""
@@ -296,6 +310,8 @@ class Emitter:
 
     def _extreme(self, name: str, order: str, x: Number, y: Number) -> Value:
         a, b = self._match(x, y)
+        if (folded := _fold_integers(name, a, b)) is not None:
+            return folded
         match a.dtype.kind:
             case "f":
                 # x if x is a NaN or beyond y, else y: two compares, and NumPy's NaN rule
@@ -413,11 +429,11 @@ class Emitter:
     # -- memory ---------------------------------------------------------------------------------
 
     def offset(self, pointer: Pointer, index: Value | int) -> Pointer:
-        if index == 0:
+        if index == 0 or (isinstance(index, Value) and index.text == "0"):
             return pointer
         i = index if isinstance(index, Value) else self.const(index, INT64)
         name = self.fresh()
-        self.line(f"{name} = getelementptr inbounds {memory_type(pointer.dtype)}, ptr {pointer.text}, {i.type} {i.text}")
+        self.line(f"{name} = getelementptr {memory_type(pointer.dtype)}, ptr {pointer.text}, {i.type} {i.text}")
         return Pointer(name, pointer.dtype)
 
     def member(self, base: Value, offset: int, dtype: np.dtype) -> Pointer:
@@ -437,6 +453,7 @@ class Emitter:
         if mask is None or lanes == 1:
             value = self.assign(f"load {kind}, ptr {pointer.text}, align {stored.itemsize}", stored, lanes)
         else:
+            mask = self.splat(mask, lanes)
             name = f"llvm.masked.load.{mangle(stored, lanes)}.p0"
             self.module.declare(name, kind, ["ptr", "i32", f"<{lanes} x i1>", kind])
             value = self.assign(
@@ -453,6 +470,7 @@ class Emitter:
         if mask is None or x.lanes == 1:
             self.line(f"store {x.type} {x.text}, ptr {pointer.text}, align {x.dtype.itemsize}")
             return
+        mask = self.splat(mask, x.lanes)
         name = f"llvm.masked.store.{mangle(x.dtype, x.lanes)}.p0"
         self.module.declare(name, "void", [x.type, "ptr", "i32", f"<{x.lanes} x i1>"])
         self.line(
@@ -469,7 +487,7 @@ class Emitter:
         held = self.splat(mask if mask is not None else self.const(True, BOOL), lanes)
         addresses = self.fresh()
         self.line(
-            f"{addresses} = getelementptr inbounds {element}, ptr {pointer.text}, {indices.type} {indices.text}"
+            f"{addresses} = getelementptr {element}, ptr {pointer.text}, {indices.type} {indices.text}"
         )
         name = f"llvm.masked.gather.{mangle(stored, lanes)}.v{lanes}p0"
         self.module.declare(name, kind, [f"<{lanes} x ptr>", "i32", f"<{lanes} x i1>", kind])
@@ -491,7 +509,7 @@ class Emitter:
         held = self.splat(mask if mask is not None else self.const(True, BOOL), lanes)
         addresses = self.fresh()
         self.line(
-            f"{addresses} = getelementptr inbounds {memory_type(x.dtype)}, ptr {pointer.text}, "
+            f"{addresses} = getelementptr {memory_type(x.dtype)}, ptr {pointer.text}, "
             f"{indices.type} {indices.text}"
         )
         name = f"llvm.masked.scatter.{mangle(x.dtype, lanes)}.v{lanes}p0"
@@ -582,6 +600,27 @@ class Emitter:
         return [
             self.phi(a.dtype, a.lanes, [(a, before), (b, latch)]) for a, b in zip(carried, after, strict=True)
         ]
+
+
+_INTEGER_FOLDS: dict[str, Callable[[int, int], int]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "max": max,
+    "min": min,
+}
+
+
+def _fold_integers(name: str, a: Value, b: Value) -> Value | None:
+    """The result of arithmetic on index constants, and of adding 0 or multiplying by 1: most indices have some."""
+    if a.dtype != INT64 or a.lanes > 1:
+        return None
+    if a.is_constant and b.is_constant:
+        return Value(str(_INTEGER_FOLDS[name](int(a.text), int(b.text))), INT64)
+    neutral = {"add": "0", "sub": "0", "mul": "1"}.get(name)
+    if b.text == neutral:
+        return a
+    return b if a.text == neutral and name != "sub" else None
 
 
 def mangle(dtype: np.dtype, lanes: int) -> str:

@@ -16,7 +16,8 @@ from graphc.graph import Graph
 from graphc.kernel.axes import AxisClasses
 from graphc.kernel.kernel import Axis, Kernel, Statement
 from graphc.kernel.lower import Index, Lowering, NotFusable, linear, squeezed_index, view_base
-from graphc.node import Node, topological
+from graphc.node import Node, make, topological
+from graphc.ops.scalar import FOLD
 from graphc.types import Dim
 
 RECOMPUTE_LIMIT = 12  # flops above which a value is stored rather than computed in two kernels
@@ -132,7 +133,7 @@ class _Fusion:
                 made[root] = len(groups)
                 groups.append(Contraction(root))
                 continue
-            axes, folds_lane, misfits = self._space(root, cone)
+            axes, folds_lane, misfits = self._space(root, cone, stored)
             if misfits:
                 return None, misfits
             made[root] = self._place(root, axes, folds_lane, cone, stored, groups, made)
@@ -149,9 +150,9 @@ class _Fusion:
 
         return [node for node in topological([root], ends) if not ends(node)]
 
-    def _space(self, root: Node, cone: list[Node]) -> tuple[tuple[int, ...], bool, set[Node]]:
+    def _space(self, root: Node, cone: list[Node], stored: set[Node]) -> tuple[tuple[int, ...], bool, set[Node]]:
         """The loops of a root, the lane last; whether rows are folded; row reductions that do not fit."""
-        base = _stored_value(root)
+        base = _stored_value(root, stored)
         axes = self.classes[base.args[0]] if base.op.kind == "reduction" else self.classes[base]
         rows = {n: self.classes[n.args[0]][-1] for n in cone if n.op.kind == "reduction" and n is not base}
         if not rows:
@@ -202,8 +203,8 @@ class _Fusion:
         before = lowering.lane
         if wide and (folds_lane or group.folds_lane):
             lowering.lane = (f"@{len(wide) - 1}", self.classes.extents[wide[-1]])
-        base = _stored_value(root)
-        index = tuple(Dim.symbol(f"@{wide.index(c)}") for c in self._axes_of(base))
+        base = _stored_value(root, stored)
+        index = tuple(Dim.symbol(f"@{wide.index(c)}") for c in self.classes[base])
         if base.op.kind == "reduction" and wide:
             lowering.lane = (f"@{len(wide) - 1}", self.classes.extents[wide[-1]])
         try:
@@ -215,9 +216,6 @@ class _Fusion:
         group.roots.add(root)
         group.axes, group.folds_lane = wide, group.folds_lane or folds_lane or statement.value.op.name == "fold"
         return True
-
-    def _axes_of(self, base: Node) -> tuple[int, ...]:
-        return self.classes[base]
 
     def _lower(self, lowering: Lowering, root: Node, base: Node, index: Index, wide: tuple[int, ...]) -> Statement:
         position = linear(index, base.shape)
@@ -243,9 +241,6 @@ class _Fusion:
     ) -> Statement:
         """Fold along the lane where the lane is reduced; accumulate in memory over the outer axes."""
         lane = len(wide) - 1
-        from graphc.node import make
-        from graphc.ops.scalar import FOLD
-
         value = lowering.element(base.args[0], inner)
         if lane in folded:
             value = make(FOLD, (value,), (base.op, f"@{lane}", self.classes.extents[wide[lane]]))
@@ -281,9 +276,10 @@ def _frontier(cone: list[Node]) -> Iterable[Node]:
     return dict.fromkeys(arg for node in cone for arg in node.args if arg not in inside)
 
 
-def _stored_value(root: Node) -> Node:
-    """The value whose elements, in the same order, the root stores: reshapes leave memory as it is."""
-    return view_base(root)
+def _stored_value(root: Node, stored: set[Node]) -> Node:
+    """The value to compute whose elements, in the same order, the root stores: reshapes leave memory as it is."""
+    base = view_base(root)
+    return root if base in stored or base.op.kind == "source" else base
 
 
 def _reshaped_home(base: Node, root: Node, index: Index) -> Index | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, Op, Params, Sample
 from graphc.ops.declare import offence
 from graphc.ops.logic import CAST, WHERE
-from graphc.ops.movement import EXPAND, Axes, Tangents, fill, moved, multilinear_jvp
+from graphc.ops.movement import EXPAND, Array, Axes, Tangents, fill, moved, multilinear_jvp
 from graphc.ops.parts import CONCAT, part
 from graphc.types import INT64, DType, Type
 
@@ -33,21 +33,27 @@ def _reduction(
     name: str,
     element: Callable[[Emitter, Value, Value], Value],
     identity: Callable[[DType], object],
-    numpy: Callable[..., Any],
+    ufunc: np.ufunc,
     *,
     vjp: Callable[[Node, Node, int], Node],
     jvp: Callable[[Node, Tangents], Node | None],
-    booleans: bool,
+    chooses: bool,
 ) -> Op:
-    """An operator that folds by `element`, from `identity`, over the sorted axes it is given."""
+    """An operator that folds by `element`, from `identity`, over the sorted axes it is given.
+
+    One that `chooses` an element takes booleans too, and no empty axis of numbers.
+    """
 
     def infer(types: Sequence[Type], params: Params) -> Type:
         (x,), axes = types, _axes(params)
-        if x.dtype.kind == "b" and not booleans:
+        if x.dtype.kind == "b" and not chooses:
             raise DTypeError(offence(name, f"{x} is not of numbers", "cast it to an integer dtype"))
-        if booleans and any(x.shape[axis] == 0 for axis in axes) and x.dtype.kind != "b":
+        if x.dtype.kind != "b" and chooses and any(x.shape[axis] == 0 for axis in axes):
             raise ShapeError(offence(name, f"{x} has no elements to choose from", "reduce over axes that have some"))
         return x.with_shape(tuple(n for axis, n in enumerate(x.shape) if axis not in axes))
+
+    def numpy(x: Array, axes: Axes) -> Array:
+        return ufunc.reduce(x, axes, x.dtype, initial=identity(x.dtype))
 
     return Op(
         name=name,
@@ -55,7 +61,7 @@ def _reduction(
         infer=infer,
         element=element,
         identity=identity,
-        numpy=lambda x, axes: numpy(x, axis=axes, dtype=x.dtype) if not booleans else numpy(x, axis=axes),
+        numpy=numpy,
         vjp=vjp,
         jvp=jvp,
         samples=SAMPLES,
@@ -81,7 +87,7 @@ def _sum_vjp(g: Node, y: Node, i: int) -> Node:
 
 
 SUM = _reduction(
-    "sum", lambda e, a, x: e.add(a, x), lambda dtype: 0, np.sum, vjp=_sum_vjp, jvp=multilinear_jvp, booleans=False
+    "sum", lambda e, a, x: e.add(a, x), lambda dtype: 0, np.add, vjp=_sum_vjp, jvp=multilinear_jvp, chooses=False
 )
 
 
@@ -135,7 +141,7 @@ def _others_by_division(x: Node, axis: int) -> Node:
 
 
 PROD = _reduction(
-    "prod", lambda e, a, x: e.mul(a, x), lambda dtype: 1, np.prod, vjp=_prod_vjp, jvp=_prod_jvp, booleans=False
+    "prod", lambda e, a, x: e.mul(a, x), lambda dtype: 1, np.multiply, vjp=_prod_vjp, jvp=_prod_jvp, chooses=False
 )
 
 
@@ -188,8 +194,8 @@ def highest(dtype: DType) -> object:
 
 
 MAX = _reduction(
-    "max", lambda e, a, x: e.maximum(a, x), lowest, np.max, vjp=_extreme_vjp, jvp=_extreme_jvp, booleans=True
+    "max", lambda e, a, x: e.maximum(a, x), lowest, np.maximum, vjp=_extreme_vjp, jvp=_extreme_jvp, chooses=True
 )
 MIN = _reduction(
-    "min", lambda e, a, x: e.minimum(a, x), highest, np.min, vjp=_extreme_vjp, jvp=_extreme_jvp, booleans=True
+    "min", lambda e, a, x: e.minimum(a, x), highest, np.minimum, vjp=_extreme_vjp, jvp=_extreme_jvp, chooses=True
 )

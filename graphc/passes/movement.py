@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphc.node import Node, make
+from graphc.ops.contraction import CONTRACT, pairing
 from graphc.ops.movement import EXPAND, FLIP, RESHAPE, TRANSPOSE
 from graphc.ops.parts import CONCAT, SLICE
 from graphc.ops.reduction import MAX, MIN, SUM
@@ -60,7 +61,16 @@ def _transpose_rule(node: Node, x: Node, axes: Any) -> Node | None:
         return x
     if x.op is TRANSPOSE:
         return TRANSPOSE(x.args[0], axes=tuple(x.params[0][axis] for axis in axes))  # type: ignore[index]
-    return None
+    return _swapped_contraction(x, axes) if x.op is CONTRACT else None
+
+
+def _swapped_contraction(x: Node, axes: Any) -> Node | None:
+    """(a b)ᵀ = bᵀ aᵀ: the transpose of a product is the product with its arguments exchanged."""
+    (a, b), pairs = x.args, pairing(x)
+    batch, rows = len(pairs.batch_a), len(pairs.free_a(a.ndim))
+    if axes != (*range(batch), *range(batch + rows, x.ndim), *range(batch, batch + rows)):
+        return None
+    return CONTRACT(b, a, **pairs.swapped()._asdict())
 
 
 def _flip_rule(node: Node, x: Node, axes: Any) -> Node | None:

@@ -27,7 +27,7 @@ def _contracted(name: str, a: Node, of_a: Labels, b: Node, of_b: Labels, result:
         return _contracted(name, as_node(name, a, INT64), of_a, as_node(name, b, INT64), of_b, result) != 0
     shared = [label for label in of_a if label in of_b]
     for label in shared:
-        _require_equal(name, a, b, a.shape[of_a.index(label)], b.shape[of_b.index(label)])
+        _require_equal(name, a, b, a.shape[of_a.index(label)], b.shape[of_b.index(label)], label in result)
     batch, summed = [x for x in shared if x in result], [x for x in shared if x not in result]
     free = [label for label in (*of_a, *of_b) if label not in shared]
     places = (tuple([labels.index(x) for x in chosen]) for chosen in (summed, batch) for labels in (of_a, of_b))
@@ -35,10 +35,10 @@ def _contracted(name: str, a: Node, of_a: Labels, b: Node, of_b: Labels, result:
     return permuted(found, tuple([order.index(label) for label in result]))
 
 
-def _require_equal(name: str, a: Node, b: Node, n: Extent, m: Extent) -> None:
+def _require_equal(name: str, a: Node, b: Node, n: Extent, m: Extent, batch: bool = False) -> None:
     if n != m:
-        what = f"{a.type} and {b.type} do not contract: {n} against {m}"
-        raise ShapeError(offence(name, what, "transpose one of them?"))
+        verb, way_out = ("broadcast", "slice one of them?") if batch else ("contract", "transpose one of them?")
+        raise ShapeError(offence(name, f"{a.type} and {b.type} do not {verb}: {n} against {m}", way_out))
 
 
 @public(method=True)
@@ -78,7 +78,7 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: int | tuple[SupportsIndex | Sequ
     """a and b summed over pairs of axes: a's last with b's first so many, or (axes of a, axes of b)."""
     x, y = promote("tensordot", a, b)
     if isinstance(axes, int):
-        axes = (range(x.ndim - axes, x.ndim), range(axes))
+        axes = (range(-axes, 0), range(axes))
     of_x, of_y = as_axes("tensordot", axes[0], x.typed), as_axes("tensordot", axes[1], y.typed)
     if len(of_x) != len(of_y):
         raise ShapeError(offence("tensordot", f"{len(of_x)} axes against {len(of_y)}", "name as many of both"))

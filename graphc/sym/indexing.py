@@ -116,7 +116,8 @@ def _slice_run(n: Extent, start: Extent | None, stop: Extent | None, step: int) 
     first, end = (0, n) if step > 0 else (n - 1, -1)
     first = first if start is None else _from_front(start, n)
     end = end if stop is None else _from_front(stop, n)
-    return first, run_length(first, end, step), step
+    count = run_length(first, end, step)
+    return (0, 0, 1) if isinstance(count, int) and count <= 0 else (first, count, step)
 
 
 def run_length(first: Extent, end: Extent, step: int) -> Extent:

@@ -63,7 +63,9 @@ def infer_shape(node: Node, **shapes: Any) -> tuple[list[Shape], list[Shape], li
     missing = [v.name for v in inputs if v.type is None and v.name not in given]
     if missing:
         raise BindError(f"infer_shape: {', '.join(missing)} have no declared shape; give {missing[0]}=(…)")
-    (root,) = replay([node], {v: variable(v.name, Type(default_float(), given[v.name])) for v in inputs if v.type is None})
+    (root,) = replay(
+        [node], {v: variable(v.name, Type(default_float(), given[v.name])) for v in inputs if v.type is None}
+    )
     sizes: dict[str, int] = {}
     for v in inputs:
         if v.type is not None and v.name in given and (wrong := match_extents(v.shape, given[v.name], sizes)):  # type: ignore[arg-type]
@@ -99,7 +101,9 @@ def _known(node: Node, named: Mapping[str, Any]) -> tuple[Node, ...]:
     """The variables of a node; an error for a name that none of them has."""
     inputs = Graph.of(node).inputs
     if unknown := named.keys() - {v.name for v in inputs}:
-        raise BindError(f"no argument is named {', '.join(sorted(unknown))}; there are {', '.join(v.name for v in inputs)}")
+        raise BindError(
+            f"no argument is named {', '.join(sorted(unknown))}; there are {', '.join(v.name for v in inputs)}"
+        )
     return inputs
 
 

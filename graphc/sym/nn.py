@@ -164,10 +164,14 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike, axis: int = -1, reductio
     """
     x, y = _float("cross_entropy", logits), as_node("cross_entropy", labels)
     k = as_axis("cross_entropy", axis, x.typed)
-    weights = y if y.shape == x.shape else _is_class(x, y, k)
     p = log_softmax(x, k)
-    losses = where(weights, p, 0) if weights is not y else weights * p
-    return _reduce("cross_entropy", -sum(losses, k), reduction)
+    gains = _expected(y, p) if y.shape == x.shape else where(_is_class(x, y, k), p, 0)
+    return _reduce("cross_entropy", -sum(gains, k), reduction)
+
+
+def _expected(weight: Node, p: Node) -> Node:
+    """weight × p, and 0 for a weight of 0, though p may be -inf there."""
+    return where(weight == 0, 0, weight * p)
 
 
 def _is_class(x: Node, labels: Node, axis: int) -> Node:
@@ -175,9 +179,8 @@ def _is_class(x: Node, labels: Node, axis: int) -> Node:
     rows = x.shape[:axis] + x.shape[axis + 1 :]
     if labels.shape != rows:
         shown = f"labels {labels.type} for logits {x.type}"
-        raise ShapeError(
-            offence("cross_entropy", shown, f"give classes of shape {rows}, or probabilities of {x.shape}")
-        )
+        way_out = f"give classes of shape {rows}, or probabilities of {x.shape}"
+        raise ShapeError(offence("cross_entropy", shown, way_out))
     if labels.dtype.kind not in "iu":
         shown = f"labels {labels.type} are no classes"
         raise DTypeError(offence("cross_entropy", shown, "give integers, or probabilities for every class"))

@@ -48,7 +48,9 @@ def test_gradients_of_a_matrix_product_are_one_contraction_each():
     of_a, of_b = grad(a @ b, [a, b], head=g)
     for gradient in (of_a, of_b):
         assert [node.op for node in Graph.of(gradient)].count(CONTRACT) == 1
-    data = {v: np.random.default_rng(k).normal(size=s) for k, (v, s) in enumerate([(a, (2, 3)), (b, (3, 4)), (g, (2, 4))])}
+    data = {
+        v: np.random.default_rng(k).normal(size=s) for k, (v, s) in enumerate([(a, (2, 3)), (b, (3, 4)), (g, (2, 4))])
+    }
     got = interpret([of_a, of_b], {v: data[v] for v in (a, b, g)})
     np.testing.assert_allclose(got[0], data[g] @ data[b].T)
     np.testing.assert_allclose(got[1], data[a].T @ data[g])

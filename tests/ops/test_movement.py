@@ -67,7 +67,9 @@ def test_slice_of_symbolic_extent_has_a_polynomial_extent():
 
 
 def test_slice_beyond_the_axis_is_an_error():
-    with pytest.raises(ShapeError, match=r"slice: 3 elements from 2 in steps of 1 leave axis 0 of float64\[4\] \(test_"):
+    with pytest.raises(
+        ShapeError, match=r"slice: 3 elements from 2 in steps of 1 leave axis 0 of float64\[4\] \(test_"
+    ):
         SLICE(sym.var("x", shape=4), starts=(2,), extents=(3,), steps=(1,))
 
 
@@ -112,4 +114,6 @@ def test_gradient_through_moved_elements_keeps_what_is_masked_out_at_zero():
         assert np.isfinite(interpret(grad(masked.sum(), x), {x: np.zeros((2, 3))})).all()
     rows = logs.sum(axis=1)
     gradient = grad(sym.where(sym.isfinite(rows), rows, 0).sum(), x)
-    np.testing.assert_array_equal(interpret(gradient, {x: np.array([[1, 2, 4], [0, 1, 1.0]])}), [[1, 0.5, 0.25], [0, 0, 0]])
+    np.testing.assert_array_equal(
+        interpret(gradient, {x: np.array([[1, 2, 4], [0, 1, 1.0]])}), [[1, 0.5, 0.25], [0, 0, 0]]
+    )

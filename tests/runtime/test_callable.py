@@ -52,7 +52,7 @@ def test_call_of_the_instance_is_a_call_of_its_target(base: type[Any]) -> None:
 
 def test_class_keeps_its_name_and_documentation(path: None) -> None:
     made = vectorcall(Plain)
-    assert (made.__name__, made.__module__) == ("Plain", Plain.__module__)
+    assert (made.__name__, made.__module__, made.__doc__) == ("Plain", Plain.__module__, Plain.__doc__)
 
 
 def test_target_may_replace_itself_while_it_runs(base: type[Any]) -> None:

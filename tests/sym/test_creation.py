@@ -91,9 +91,6 @@ def test_default_float_is_the_dtype_of_what_names_none():
         assert sym.zeros(2).dtype == sym.arange(0.0, 1).dtype == sym.eye(2).dtype == np.float32
 
 
-    return use_default_float("float32")
-
-
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

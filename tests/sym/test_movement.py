@@ -115,7 +115,10 @@ def test_symbolic_extents_move_as_polynomials(call, shape):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: sym.reshape(x, (5, -1)), r"reshape: float64\[n, 3\] does not divide into \(5, -1\) \(test_movement.py"),
+        (
+            lambda x: sym.reshape(x, (5, -1)),
+            r"reshape: float64\[n, 3\] does not divide into \(5, -1\) \(test_movement.py",
+        ),
         (lambda x: sym.reshape(x, (-1, -1)), "give one -1"),
         (lambda x: sym.reshape(x, ("m", 3)), r"has 3\*n elements and \(m, 3\) has 3\*m"),
         (lambda x: sym.reshape(x, (0, -1)), "does not divide"),

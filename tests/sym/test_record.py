@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphc import sym
+from graphc import grad, sym
 from graphc.errors import ShapeError
 from graphc.node import METHODS, PUBLIC, topological
 from graphc.sym.record import CALL, ITEM, public, replay
@@ -141,8 +141,6 @@ def test_several_results_come_in_their_structure():
 
 
 def test_grad_is_recorded_like_any_call():
-    from graphc import grad
-
     a, typed = a_and_typed(())
     assert replayed(grad(a * a, a), {a: typed}) is grad(typed * typed, typed)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from graphc.codegen.emit import Emitter, Value
-from graphc.codegen.vmath.polynomial import horner, least
+from graphc.codegen.vmath.exponential import split_exactly
+from graphc.codegen.vmath.polynomial import horner, least, quick_two_sum, scale, two_product, two_sum
 
-__all__ = ["erf"]
+__all__ = ["erf", "erfc"]
 
 # Minimax polynomials by Remez exchange; errors relative to erf, after rounding.
 
@@ -35,6 +36,25 @@ _ERF_FAR = {
     ),
 }  # fmt: skip
 
+# (1 + 2a) e^(a²) erfc a = p((a - c) / (a + c)) up to where erfc underflows, 2^-27.8 and 2^-56.6; a centre c
+# whose p(0) happens to be nearly a number of the dtype
+_ZERO = {4: 10.2, 8: 27.4}
+_CENTRE = {4: 2.8671875, 8: 2.9609375}
+_ERFC = {
+    4: (
+        1.2560521, -0.13319458, -0.05969807, 0.13794866, -0.1174697, 0.060324654, -0.016625935, -0.0006176952,
+        0.0021522064, -0.0002908711, -0.00024047264,
+    ),
+    8: (
+        1.2538947150559872, -0.13497511373365728, -0.05102214054335787, 0.13212104952341677, -0.11890233143869218,
+        0.06607922727131782, -0.021661554803457213, 0.0015335091004297704, 0.0020243469857442104,
+        -0.0006684154314821755, -0.00015662257158552883, 0.0001156790264876115, 1.533139992827395e-05,
+        -1.913525810508439e-05, -2.741917330952609e-06, 3.2473628033900158e-06, 7.518490084938463e-07,
+        -5.271825512671038e-07, -2.128703938869325e-07, 6.521818846022597e-08, 4.879977183589357e-08,
+        -1.0935098174902018e-09, -6.401008851585772e-09, -1.2587247105161587e-09,
+    ),
+}  # fmt: skip
+
 
 def erf(e: Emitter, x: Value) -> Value:
     size = x.dtype.itemsize
@@ -45,3 +65,32 @@ def erf(e: Emitter, x: Value) -> Value:
         for _ in range(_SQUARINGS[size]):
             far = e.mul(far, far)
         return e.copysign(e.select(e.lt(a, _NEAR[size]), near, e.sub(1.0, far)), x)
+
+
+def erfc(e: Emitter, x: Value) -> Value:
+    """1 - erf x near 0, else e^(-a²) times a quotient for a = |x|, taken from 2 for a negative x."""
+    size = x.dtype.itemsize
+    with e.strict():
+        a = least(e, e.abs(x), _ZERO[size])
+        square, square_low = two_product(e, a, a)
+        n, r, rest = split_exactly(e, e.neg(square), e.neg(square_low))
+        quotient, quotient_low = _tail_quotient(e, a)
+        p = e.add(r, rest)
+        value = scale(e, e.add(quotient, e.fma(quotient, p, e.fma(quotient_low, p, quotient_low))), n)
+        value = e.select(e.lt(x, 0.0), e.sub(2.0, value), value)
+        near = e.sub(1.0, e.fma(x, horner(e, square, _ERF_NEAR[size]), x))
+        return e.select(e.lt(a, 0.6), near, value)
+
+
+def _tail_quotient(e: Emitter, a: Value) -> tuple[Value, Value]:
+    """e^(a²) erfc a, and what its roundings lost."""
+    size = a.dtype.itemsize
+    first, *coefficients = _ERFC[size]
+    t = e.div(e.sub(a, _CENTRE[size]), e.add(a, _CENTRE[size]))
+    p, p_low = quick_two_sum(e, e.const(first, a), e.mul(t, horner(e, t, coefficients)))
+    divisor, divisor_low = two_sum(e, 1.0, e.add(a, a))
+    inverse = e.div(e.const(1.0, a), divisor)
+    quotient = e.mul(p, inverse)
+    product, product_low = two_product(e, quotient, divisor)
+    left = e.sub(e.sub(p, product), e.fma(quotient, divisor_low, product_low))
+    return quotient, e.mul(e.add(left, p_low), inverse)

@@ -15,6 +15,7 @@ from graphc.codegen.vmath.polynomial import (
     horner,
     least,
     power_of_two,
+    quick_two_sum,
     round_multiple,
     scale,
     two_sum,
@@ -98,30 +99,33 @@ def exp(e: Emitter, x: Value) -> Value:
         return _exp(e, x)
 
 
-def _exp(e: Emitter, x: Value, low: Value | None = None) -> Value:
-    """e^(x + low)"""
+def _exp(e: Emitter, x: Value) -> Value:
     size = x.dtype.itemsize
-    n, r = _reduce(e, clamp(e, x, _LEAST[size], _GREATEST[size]))
-    if low is not None:
-        r = e.add(r, low)
-    p = e.fma(e.mul(r, r), horner(e, r, _EXP[size]), r)
+    n, p = _split(e, clamp(e, x, _LEAST[size], _GREATEST[size]))
     return scale(e, e.add(p, 1.0), n)
 
 
-def _reduce(e: Emitter, x: Value) -> tuple[Value, Value]:
-    """x = n ln 2 + r."""
+def _split(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """n and p with e^x = 2^n (1 + p)."""
     high, low = LN2[x.dtype.itemsize]
     n = round_multiple(e, x, 1 / math.log(2))
-    return n, e.fma(n, -low, e.fma(n, -high, x))
+    r = e.fma(n, -low, e.fma(n, -high, x))
+    return n, e.fma(e.mul(r, r), horner(e, r, _EXP[x.dtype.itemsize]), r)
 
 
-def _reduce_exactly(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
-    """x = n ln 2 + r + low, where low is what r's rounding left."""
-    high, low = LN2[x.dtype.itemsize]
+def split_exactly(e: Emitter, x: Value, low: Value | None = None) -> tuple[Value, Value, Value]:
+    """n, r and p with e^(x + low) = 2^n (1 + r + p), where p holds what the rounding of r lost."""
+    n, r, lost = _reduce(e, x, low)
+    return n, r, e.fma(e.mul(r, r), horner(e, r, _EXPM1[x.dtype.itemsize]), lost)
+
+
+def _reduce(e: Emitter, x: Value, low: Value | None = None) -> tuple[Value, Value, Value]:
+    """x + low = n ln 2 + r + lost."""
+    ln2_high, ln2_low = LN2[x.dtype.itemsize]
     n = round_multiple(e, x, 1 / math.log(2))
-    near = e.fma(n, -high, x)
-    r = e.fma(n, -low, near)
-    return n, r, e.fma(n, -low, e.sub(near, r))
+    small = e.mul(n, -ln2_low) if low is None else e.fma(n, -ln2_low, low)
+    r, lost = quick_two_sum(e, e.fma(n, -ln2_high, x), small)
+    return n, r, lost
 
 
 def exp2(e: Emitter, x: Value) -> Value:
@@ -134,16 +138,10 @@ def exp2(e: Emitter, x: Value) -> Value:
         return scale(e, e.add(p, 1.0), n)
 
 
-def _expm1_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
-    """n, r and p with e^x = 2^n (1 + r + p), and p below r."""
-    n, r, low = _reduce_exactly(e, x)
-    return n, r, e.fma(e.mul(r, r), horner(e, r, _EXPM1[x.dtype.itemsize]), low)
-
-
 def expm1(e: Emitter, x: Value) -> Value:
     size = x.dtype.itemsize
     with e.strict():
-        n, r, p = _expm1_parts(e, clamp(e, x, _LEAST[size] / 2, _GREATEST[size]))
+        n, r, p = split_exactly(e, clamp(e, x, _LEAST[size] / 2, _GREATEST[size]))
         half = power_of_two(e, e.sub(n, 1.0))  # 2^n may be infinite where the result is not
         value = e.mul(e.fma(half, p, e.fma(half, r, e.sub(half, 0.5))), 2.0)
         return e.select(e.lt(e.abs(x), _LINEAR[size]), x, value)
@@ -156,9 +154,8 @@ def tanh(e: Emitter, x: Value) -> Value:
         a = e.abs(x)
         z = e.mul(a, a)
         near = e.lt(a, _TANH_NEAR)
-        n, r = _reduce(e, least(e, e.add(a, a), _TANH_ONE[size]))
+        n, p = _split(e, least(e, e.add(a, a), _TANH_ONE[size]))
         power = power_of_two(e, n)
-        p = e.fma(e.mul(r, r), horner(e, r, _EXP[size]), r)
         above = e.select(near, e.mul(a, z), 2.0)
         below = e.select(near, horner(e, z, _TANH[size]), e.fma(power, p, e.add(power, 1.0)))
         return e.copysign(e.sub(e.select(near, a, 1.0), e.div(above, below)), x)
@@ -169,8 +166,7 @@ def sigmoid(e: Emitter, x: Value) -> Value:
     size = x.dtype.itemsize
     one = {4: 2.0**-32, 8: 2.0**-64}[size]
     with e.strict():
-        n, r = _reduce(e, clamp(e, e.neg(x), -40.0, -_LEAST[size]))
-        p = e.fma(e.mul(r, r), horner(e, r, _EXP[size]), r)
+        n, p = _split(e, clamp(e, e.neg(x), -40.0, -_LEAST[size]))
         power = power_of_two(e, e.add(n, math.log2(one)))
         total = e.add(power, one)
         lost = e.sub(one, e.sub(total, power))
@@ -188,13 +184,14 @@ def logaddexp(e: Emitter, x: Value, y: Value) -> Value:
 
     Where the two terms cancel (a result near 0), within 2 ulp of the greater argument rather than of the result.
     """
+    size = x.dtype.itemsize
     with e.strict():
         first = e.gt(x, y)
         greater, lesser = e.select(first, x, y), e.select(first, y, x)
         difference, low = two_sum(e, lesser, e.neg(greater))
-        difference = e.select(e.eq(x, y), 0.0, difference)  # equal infinities too
-        low = e.select(e.is_nan(low), 0.0, low)  # of infinities
-        return e.add(greater, log1p_of_fraction(e, _exp(e, difference, low)))
+        difference = e.select(e.eq(x, y), 0.0, clamp(e, difference, _LEAST[size], 0.0))  # equal infinities too
+        n, r, p = split_exactly(e, difference, e.select(e.is_nan(low), 0.0, low))
+        return e.add(greater, log1p_of_fraction(e, scale(e, e.add(e.add(r, p), 1.0), n)))
 
 
 def sinh(e: Emitter, x: Value) -> Value:
@@ -219,7 +216,7 @@ def cosh(e: Emitter, x: Value) -> Value:
 def _hyperbolic_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value, Value, Value]:
     """Of |x| = n ln 2 + r: r, sinh r - r, cosh r - 1, and a quarter of 2^n and 2^-n."""
     size = x.dtype.itemsize
-    n, r, low = _reduce_exactly(e, least(e, e.abs(x), _COSH_GREATEST[size]))
+    n, r, low = _reduce(e, least(e, e.abs(x), _COSH_GREATEST[size]))
     z = e.mul(r, r)
     s = e.fma(e.mul(z, r), horner(e, z, _SINH[size]), low)
     c = e.mul(z, horner(e, z, _COSH[size]))

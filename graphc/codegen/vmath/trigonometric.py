@@ -6,14 +6,13 @@ see the note on reduction at the end. Inverse functions halve or invert the argu
 
 from __future__ import annotations
 
-import functools
-import math
-from fractions import Fraction
-
 import numpy as np
 
-from graphc.codegen.emit import FLOAT64, INT64, Emitter, Value
-from graphc.codegen.vmath.polynomial import MANTISSA_BITS, horner, quick_two_sum, round_multiple, two_product, two_sum
+from graphc.codegen.emit import Emitter, Value
+from graphc.codegen.vmath.polynomial import horner, quick_two_sum
+from graphc.codegen.vmath.reduction import PI, reduce_by_pi
+
+__all__ = ["arccos", "arcsin", "arctan", "arctan2", "cos", "sin", "tan"]
 
 # sin(r) = r + r³ P(r²) for |r| <= π/2 (and the slack of the reduction): Remez, relative error 2^-61.2 and 2^-27.2
 _SIN = {
@@ -69,34 +68,25 @@ _ARCSIN = {
     4: (0.16666752099990845, 0.074953094124794, 0.04546914994716644, 0.024184780195355415, 0.04215829819440842),
 }  # fmt: skip
 
-# π as a sum of numbers of the dtype, each the nearest to what the ones before leave
-_PI = {
-    8: (3.141592653589793, 1.2246467991473532e-16, -2.9947698097183397e-33),
-    4: (3.1415927410125732, -8.742277657347586e-08, -3.4302490200117637e-15),
-}
-
-# arguments up to here are reduced by π's three parts; those beyond by the digits of 1/π
-_FAST_LIMIT = {8: 2.0**30, 4: 2.0**16}
-
 
 def sin(e: Emitter, x: Value) -> Value:
     """sin(nπ + r) = (-1)^n sin(r)."""
     with e.strict():
-        r, _, n = _reduce(e, e.abs(x), math.pi, 0.0)
+        r, _, n = reduce_by_pi(e, e.abs(x))
         return _flip(e, _sin_reduced(e, r), n, x)
 
 
 def cos(e: Emitter, x: Value) -> Value:
     """cos((n + 1/2)π + r) = -(-1)^n sin(r)."""
     with e.strict():
-        r, _, n = _reduce(e, e.abs(x), math.pi, 0.5)
+        r, _, n = reduce_by_pi(e, e.abs(x), phase=0.5)
         return _flip(e, _sin_reduced(e, r), e.add(n, 1.0), None)
 
 
 def tan(e: Emitter, x: Value) -> Value:
     """tan(nπ/2 + r) is tan(r) for even n, -1 / tan(r) for odd n."""
     with e.strict():
-        r, rest, shifted = _reduce(e, e.abs(x), math.pi / 2, 0.0)
+        r, rest, shifted = reduce_by_pi(e, e.abs(x), halves=2)
         square = e.mul(r, r)
         cubic = e.mul(r, e.mul(square, horner(e, square, _TAN[x.dtype.itemsize])))
         value, low = quick_two_sum(e, r, e.fma(rest, e.add(square, 1.0), cubic))
@@ -143,7 +133,8 @@ def arcsin(e: Emitter, x: Value) -> Value:
     half_pi, half_pi_low = _half_pi(x)
     with e.strict():
         beyond, chord, cubic = _arcsin_parts(e, e.abs(x))
-        far = e.sub(e.sub(half_pi, chord), e.sub(cubic, half_pi_low))
+        quarter_pi = half_pi / 2  # twice, so that the greatest rounding is that of the last sum
+        far = e.add(e.sub(e.sub(quarter_pi, chord), e.sub(cubic, half_pi_low)), quarter_pi)
         return e.copysign(e.select(beyond, far, e.add(chord, cubic)), x)
 
 
@@ -171,7 +162,7 @@ def _arcsin_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
 
 def _half_pi(x: Value) -> tuple[float, float]:
     """π/2 in two parts."""
-    first, second, _ = _PI[x.dtype.itemsize]
+    first, second, _ = PI[x.dtype.itemsize]
     return first / 2, second / 2
 
 
@@ -197,108 +188,3 @@ def _flip(e: Emitter, value: Value, shifted: Value | None, x: Value | None) -> V
 def _integer(x: Value) -> np.dtype:
     """The signed integers of x's size."""
     return np.dtype(f"i{x.dtype.itemsize}")
-
-
-def _reduce(e: Emitter, x: Value, period: float, phase: float) -> list[Value]:
-    """x = (n + phase) · period + r for x >= 0: r, and n + 1.5·2^mantissa, whose lowest bits are n."""
-    size = x.dtype.itemsize
-    magic = _magic(x)
-    shifted = e.add(e.fma(x, 1 / period, -phase), magic) if phase else e.fma(x, 1 / period, magic)
-    steps = e.add(e.sub(shifted, magic), phase) if phase else e.sub(shifted, magic)
-    first, second, third = (part * (period / math.pi) for part in _PI[size])
-    near = _minus_product(e, x, steps, first)
-    r = _minus_product(e, near, steps, second)
-    rest = _minus_product(e, e.sub(near, r), steps, second)
-    rest = e.select(e.gt(e.abs(near), 1 / 16), rest, 0.0)
-    r = _minus_product(e, r, steps, third)
-    far = e.gt(x, _FAST_LIMIT[size])
-
-    def with_digits() -> list[Value]:
-        reduced = _reduce_far(e, x, period, phase)
-        return [e.select(far, a, b) for a, b in zip(reduced, (r, rest, shifted), strict=True)]
-
-    return e.if_else(e.any(far), with_digits, lambda: [r, rest, shifted])
-
-
-def _magic(x: Value) -> float:
-    return 1.5 * 2.0 ** MANTISSA_BITS[x.dtype.itemsize]
-
-
-def _minus_product(e: Emitter, x: Value, n: Value, p: float) -> Value:
-    """x - n·p, the product exact."""
-    if e.target.has_fma:
-        return e.fma(n, -p, x)
-    product, error = two_product(e, n, e.const(p, x))
-    return e.sub(e.sub(x, product), error)
-
-
-def _reduce_far(e: Emitter, x: Value, period: float, phase: float) -> list[Value]:
-    """The same for any x >= 1, by the digits of 1/π that matter at its exponent."""
-    wide = e.convert(x, FLOAT64)
-    exponent = e.and_(e.shr(e.bitcast(wide, INT64), 52), 0x7FF)
-    group = e.shr(e.sub(exponent, 1023 + 52), _GROUP_SHIFT)
-    group = e.select(e.lt(group, 0), 0, group)
-    down = e.shl(e.sub(1023, e.shl(group, _GROUP_SHIFT)), 52)
-    scaled = e.mul(e.mul(wide, e.bitcast(down, FLOAT64)), math.pi / period)
-    digits = e.module.constant_table("reciprocal_pi", _reciprocal_pi())
-    products = [two_product(e, scaled, e.gather(digits, e.add(e.shl(group, 2), i))) for i in range(_PARTS)]
-    terms = [_modulo_two(e, term) for pair in products for term in pair]
-    high, *errors = _distil(e, [*terms, e.const(-phase, FLOAT64)])
-    n = round_multiple(e, high, 1.0)
-    high, *errors = _distil(e, _distil(e, [e.sub(high, n), *errors]))
-    low = functools.reduce(e.add, errors)
-    pi, pi_low, _ = (part * (period / math.pi) for part in _PI[8])
-    product, error = two_product(e, high, e.const(pi, FLOAT64))
-    r, rest = quick_two_sum(e, product, e.add(error, e.fma(high, pi_low, e.mul(low, pi))))
-    narrow = e.convert(r, x.dtype)
-    rest = e.add(e.sub(r, e.convert(narrow, FLOAT64)), rest)
-    return [narrow, e.convert(rest, x.dtype), e.add(e.convert(n, x.dtype), _magic(x))]
-
-
-def _modulo_two(e: Emitter, x: Value) -> Value:
-    """x less an even number, and less than 2^18 (not more than 1 while x < 2^52)."""
-    return e.sub(x, e.mul(round_multiple(e, x, 0.5), 2.0))
-
-
-def _distil(e: Emitter, terms: list[Value]) -> list[Value]:
-    """Terms of the same sum: first what adding them gives, then the errors of the additions."""
-    total, errors = terms[0], list[Value]()
-    for term in terms[1:]:
-        total, error = two_sum(e, total, term)
-        errors.append(error)
-    return [total, *errors]
-
-
-_GROUP_SHIFT = 4
-_PARTS = 4
-
-
-@functools.cache
-def _reciprocal_pi() -> np.ndarray:
-    """Row g: 2^(16g) / π modulo 2, in four parts of 53 bits."""
-    digits = _reciprocal_pi_digits(1300)
-    return np.array(
-        [_parts(Fraction((digits << 16 * g) % (2 << 1300), 1 << 1300)) for g in range(((1023 - 52) >> _GROUP_SHIFT) + 1)]
-    )
-
-
-def _parts(rest: Fraction) -> list[float]:
-    parts: list[float] = []
-    for _ in range(_PARTS):
-        parts.append(float(rest))
-        rest -= Fraction(parts[-1])
-    return parts
-
-
-def _reciprocal_pi_digits(bits: int) -> int:
-    """floor(2^bits / π), by Machin's formula π = 16 arctan(1/5) - 4 arctan(1/239)."""
-    one = 1 << bits + 64
-
-    def arctan_of_reciprocal(n: int) -> int:
-        total, power, k = 0, one // n, 0
-        while power:
-            total += (-power if k % 2 else power) // (2 * k + 1)
-            power, k = power // (n * n), k + 1
-        return total
-
-    return (one << bits) // (16 * arctan_of_reciprocal(5) - 4 * arctan_of_reciprocal(239))
