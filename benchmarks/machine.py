@@ -14,7 +14,7 @@ import numpy as np
 
 LEVELS = (16 << 10, 256 << 10, 8 << 20, 256 << 20)  # bytes: within the first, second, third cache; memory
 LINE = 64
-STEPS = 1 << 20
+STEPS = 1 << 18  # of any loop: short, so that some try is left alone by other processes
 READS = 8  # vectors a step, a power of two: a step then divides every level
 CHAINS = 12  # independent multiply-adds: more than latency times issue width, fewer than registers
 
@@ -39,7 +39,7 @@ class Machine:
 
 def measure_machine() -> Machine:
     """The best of several tries of each: a limit is what noise cannot improve."""
-    call = _best(partial(np.empty, 4, np.float32), number=100_000)  # takes arguments, returns a fresh array
+    call = _best(partial(np.empty, 4, np.float32), number=1000)  # takes arguments, returns a fresh array
     levels = tuple((size, _read_rate(size)) for size in LEVELS)
     return Machine(call, levels, {"float32": _flop_rate("float", 4), "float64": _flop_rate("double", 8)})
 
@@ -108,7 +108,7 @@ def _vector_bytes() -> int:
     return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
 
 
-def _best(work: Callable[[], Any], number: int = 1, tries: int = 9) -> float:
+def _best(work: Callable[[], Any], number: int = 1, tries: int = 50) -> float:
     return min(repeat(work, number=number, repeat=tries)) / number
 
 

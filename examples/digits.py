@@ -129,7 +129,7 @@ def train(network: Network, images: np.ndarray, labels: np.ndarray, seed: int) -
         order = random.permutation(rest)
         for batch in np.split(order, range(BATCH, len(order), BATCH)):
             steps += 1
-            loss, *state = network.step(images[batch], labels[batch], np.float32(steps), *state)
+            loss, *state = network.step(images[batch], labels[batch], np.array(steps, np.float32), *state)
         accuracy = float(np.mean(network.predict(images[held_out], *state[:6]) == labels[held_out]))
         print(
             f"\rseed {seed}  epoch {epoch + 1:2}  loss {loss:.4f}  held-out accuracy {accuracy:.2%}", end="", flush=True
@@ -161,7 +161,7 @@ def report_graphs(network: Network) -> None:
 
 def report_time(network: Network, images: np.ndarray, labels: np.ndarray) -> None:
     """Step time beside NumPy's, once the two are seen to agree."""
-    arguments = (images[:BATCH], labels[:BATCH], np.float32(10), *start(np.random.default_rng(0)))
+    arguments = (images[:BATCH], labels[:BATCH], np.array(10, np.float32), *start(np.random.default_rng(0)))
     for ours, theirs in zip(network.step(*arguments), numpy_step(*arguments), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
     compiled, plain = (median * 1e6 for median in medians([network.step, numpy_step], arguments))

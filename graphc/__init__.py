@@ -18,7 +18,7 @@ from graphc.graph import Graph
 from graphc.interpret import interpret
 from graphc.node import Node
 from graphc.runtime.function import Function, compile
-from graphc.settings import default_float
+from graphc.settings import default_float, set_default_float, use_default_float
 from graphc.types import Dim, Type
 
 Executor = _executor.Executor
@@ -43,6 +43,8 @@ __all__ = [
     "hvp",
     "interpret",
     "jvp",
+    "set_default_float",
     "sym",
+    "use_default_float",
     "vjp",
 ]

@@ -23,7 +23,7 @@ Array: TypeAlias = NDArray[Any]
 def check_gradient(
     y: Node, wrt: Tree, bindings: Mapping[str, Any], *, step: float | None = None, tolerance: float | None = None
 ) -> float:
-    """The largest relative error of the gradient of a scalar y, against differences; `GradientError` if it is too large.
+    """The largest relative error of the gradient of a scalar y against differences; `GradientError` if it is too large.
 
     `bindings` are the variables' values by name. Errors are relative to the larger of 1 and the derivative;
     `tolerance` is 1e-7 for float64 and 1e-2 for float32 if not given.

@@ -21,7 +21,7 @@ from graphc.ops.arithmetic import ADD
 from graphc.ops.movement import fill
 from graphc.runtime.function import Function, compile
 from graphc.settings import default_float
-from graphc.sym.inspect import infer_shape, method
+from graphc.sym.inspect import method
 from graphc.sym.record import replay
 from graphc.tree import flatten
 from graphc.types import Type, as_shape, evaluate, match_extents
@@ -149,7 +149,7 @@ def _is_view(node: Node, sizes: Mapping[str, int]) -> bool:
 
 
 def _is_free(node: Node, read: set[Node]) -> bool:
-    """Whether a node whose arguments are at hand is sooner computed again than loaded: one instruction, if it is read."""
+    """Whether a node is, once its arguments are at hand, sooner computed than loaded."""
     return not node.args or (node in read and node.op.kind == "elementwise" and not node.op.transcendental)
 
 

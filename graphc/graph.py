@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 from graphc.errors import BindError
-from graphc.node import VAR, Node, show_source, topological
+from graphc.node import PUBLIC, VAR, Node, show_source, topological
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class Graph:
 
     def __iter__(self):
         return iter(self.nodes)
+
+    def __str__(self) -> str:
+        return PUBLIC["to_text"](self)
+
+    def to_dot(self, path: str | PathLike[str] | None = None, **options: Any) -> str:
+        """The graph as DOT text, written to a file if one is named; see `graphc.to_dot`."""
+        return PUBLIC["to_dot"](self, path, **options)
 
     def check_names(self) -> None:
         """Two different variables of one name are an error that shows both lines."""

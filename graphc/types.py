@@ -59,6 +59,8 @@ class Dim:
         return kept.get((), 0) if not any(kept) else Dim(kept)
 
     def __add__(self, other: Extent) -> Extent:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         return Dim._collect([*self.terms, *_terms(other)])
 
     __radd__ = __add__
@@ -67,12 +69,16 @@ class Dim:
         return self * -1
 
     def __sub__(self, other: Extent) -> Extent:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         return self + -other
 
     def __rsub__(self, other: Extent) -> Extent:
         return -self + other
 
     def __mul__(self, other: Extent) -> Extent:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         return Dim._collect(
             (tuple(sorted(m + k, key=str)), c * d) for m, c in self.terms for k, d in _terms(other)
         )
@@ -80,6 +86,8 @@ class Dim:
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Extent) -> Extent:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         exact = self._divide(other)
         return exact if exact is not None else Dim({(Quotient(self, other),): 1})
 

@@ -10,7 +10,7 @@ import numpy as np
 from graphc.autodiff.forward import push_forward
 from graphc.autodiff.reverse import pull_back
 from graphc.errors import GradientError
-from graphc.node import Node, constant, show_source
+from graphc.node import Node, show_source
 from graphc.ops.movement import fill
 from graphc.sym.promote import as_node
 from graphc.sym.record import public

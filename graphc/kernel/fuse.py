@@ -100,7 +100,7 @@ class _Fusion:
                 case _:
                     pass
             rows[node] = below
-            stored |= {arg for arg in node.args if self._is_worth_storing(arg, node)}
+            stored |= {view_base(arg) for arg in node.args if self._is_worth_storing(arg, node)}
         return {node for node in stored if node.op.kind != "source"}
 
     def _is_row_reduction(self, node: Node) -> bool:
@@ -182,7 +182,7 @@ class _Fusion:
         made: dict[Node, int],
     ) -> int:
         """Put a root into the latest group that can hold it, or into a new one; the group's number."""
-        needed = [made[b] for b in map(view_base, _frontier(cone)) if b in made]
+        needed = [made[node] for node in _frontier(cone) if node in made]
         earliest = max(needed, default=0)
         for k in range(len(groups) - 1, earliest - 1, -1):
             group = groups[k]

@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from graphc.node import Node, Op, topological
+from graphc.node import PUBLIC, Node, Op, topological
 from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD
 from graphc.types import Extent, extent_symbols
 
@@ -38,10 +38,15 @@ class Statement:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A loop nest around scalar nodes."""
+    """A loop nest around scalar nodes; its name, and those of buffers, are for reading and no part of it."""
 
     axes: tuple[Axis, ...]
     statements: tuple[Statement, ...]
+    name: str = field(default="kernel", compare=False)
+    names: Mapping[Node, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return PUBLIC["show_kernel"](self)
 
     @property
     def lane(self) -> Axis | None:

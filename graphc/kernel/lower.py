@@ -6,7 +6,7 @@ from collections.abc import Container
 
 from graphc.node import CONST, Node, constant, make
 from graphc.ops.scalar import FOLD, LOAD, Guards
-from graphc.types import Dim, Extent, Shape, extent_symbols, product
+from graphc.types import Dim, Extent, Shape, extent_symbols
 
 Index = tuple[Extent, ...]
 Demand = tuple[Node, Index, Guards]
@@ -81,7 +81,9 @@ class Lowering:
     def _reshape(self, node: Node, index: Index, guards: Guards, read) -> Node:
         """Of what is stored, the same element in memory; else axes of extent one come and go."""
         (source,) = node.args
-        base = view_base(source)
+        base = source
+        while base.op.name == "reshape" and base not in self.stored:
+            (base,) = base.args
         if base in self.stored or base.op.kind == "source":
             if base in self.home:
                 raise NotFusable
@@ -132,6 +134,3 @@ def squeezed_index(source: Shape, result: Shape, index: Index) -> Index | None:
         return None
     rest = iter(kept)
     return tuple(0 if extent == 1 else next(rest) for extent in source)
-
-
-__all__ = ["Index", "Lowering", "NotFusable", "linear", "product", "squeezed_index", "view_base"]

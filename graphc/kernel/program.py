@@ -8,18 +8,21 @@ all extents; a plan once for each set of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 
+from graphc.errors import ShapeError
 from graphc.graph import Graph
 from graphc.kernel.collapse import collapse
 from graphc.kernel.fuse import Contraction, Schedule
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.lower import view_base
+from graphc.kernel.names import buffer_names
 from graphc.kernel.phases import Phases, plan_phases
-from graphc.node import CONST, Literal, Node
+from graphc.node import CONST, PUBLIC, Literal, Node, show_source
 from graphc.types import Dim, Extent, evaluate, product
 
 WORKSPACE, LONG, HEADER = 0, 1, 2
@@ -51,9 +54,12 @@ class Program:
     @staticmethod
     def of(graph: Graph, schedule: Schedule) -> Program:
         """Lay out a schedule: axes collapsed, phases cut, the life of every buffer known."""
-        steps = tuple(collapse(s) if isinstance(s, Kernel) else s for s in schedule.steps)
+        steps = named(graph, tuple(collapse(s) if isinstance(s, Kernel) else s for s in schedule.steps))
         phases = {step: plan_phases(step) for step in steps if isinstance(step, Kernel)}
         return Program(graph, steps, phases, _slabs(graph, steps, phases))
+
+    def __str__(self) -> str:
+        return PUBLIC["show_program"](self)
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -89,7 +95,7 @@ class Program:
         return HEADER + len(self.symbols) + len(self.extents) + self._numbers[buffer]
 
     def constant_slot(self, node: Node) -> int:
-        return HEADER + len(self.symbols) + len(self.extents) + len(self.slabs) + self.constants.index(node)
+        return HEADER + len(self.symbols) + len(self.extents) + len(self.slabs) + list(map(id, self.constants)).index(id(node))
 
     @cached_property
     def _numbers(self) -> dict[Node | RowBuffer, int]:
@@ -97,6 +103,7 @@ class Program:
 
     def plan(self, dims: Mapping[str, int]) -> np.ndarray:
         """The words for these dimensions. Constants must outlive it: the program holds them."""
+        self._check_extents(dims)
         slabs = [Slab(evaluate(s.size, dims), s.first, s.last) for s in self.slabs.values()]
         offsets, workspace = place(slabs)
         words = [
@@ -109,9 +116,28 @@ class Program:
         ]
         return np.array(words, np.int64)
 
+    def _check_extents(self, dims: Mapping[str, int]) -> None:
+        """Infer types again where extents were symbols: a slice may not fit this size. The operator's own error tells."""
+        for node in self.graph.nodes:
+            if node.args and any(isinstance(e, Dim) for arg in node.args for e in arg.shape):
+                types = [arg.typed.with_shape(_numbers(arg.shape, dims)) for arg in node.args]
+                found = node.op.infer(types, tuple(_numbers(p, dims) for p in node.params))
+                if found.shape != _numbers(node.shape, dims) or min(found.shape, default=0) < 0:  # type: ignore[type-var]
+                    raise ShapeError(
+                        f"{node.op.name} ({show_source(node.source)}): the extents {dims} give {found}, "
+                        f"not {node.type}; give data of a size that fits"
+                    )
+
     def work(self, dims: Mapping[str, int]) -> int:
         """About how many scalar operations a run takes."""
         return sum(evaluate(_work(step), dims) for step in self.steps)
+
+
+def _numbers(parameter: Any, dims: Mapping[str, int]) -> Any:
+    """A parameter with its extents as numbers."""
+    if isinstance(parameter, tuple):
+        return tuple([_numbers(part, dims) for part in cast("tuple[Any, ...]", parameter)])
+    return parameter.evaluate(dims) if isinstance(parameter, Dim) else parameter
 
 
 def _work(step: Kernel | Contraction) -> Extent:
@@ -135,6 +161,15 @@ def reads(step: Kernel | Contraction) -> Iterable[Node]:
 def writes(step: Kernel | Contraction) -> Iterable[Node]:
     """The buffers a step writes."""
     return step.writes() if isinstance(step, Kernel) else [step.node]
+
+
+def named(graph: Graph, steps: tuple[Kernel | Contraction, ...]) -> tuple[Kernel | Contraction, ...]:
+    """The steps, their kernels numbered and with the names that buffers have in this program."""
+    names = buffer_names(graph, [node for step in steps for node in (*writes(step), *reads(step))])
+    return tuple(
+        replace(step, name=f"kernel {k}", names=names) if isinstance(step, Kernel) else step
+        for k, step in enumerate(steps)
+    )
 
 
 def _slabs(

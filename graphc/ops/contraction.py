@@ -10,7 +10,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, Op, Params, Sample
 from graphc.ops.declare import offence
-from graphc.ops.movement import EXPAND, TRANSPOSE, Array, Axes, inverse, multilinear_jvp
+from graphc.ops.movement import EXPAND, Array, Axes, inverse, multilinear_jvp, permuted
 from graphc.types import Type
 
 
@@ -56,14 +56,10 @@ def contract(a: Node, b: Node, axes_a: Axes, axes_b: Axes, batch_a: Axes = (), b
     if axes_a:
         return CONTRACT(a, b, **pairs._asdict())
     batch, free_a, free_b = len(batch_a), pairs.free_a(a.ndim), pairs.free_b(b.ndim)
-    left, right = _ordered(a, batch_a + free_a), _ordered(b, batch_b + free_b)
+    left, right = permuted(a, batch_a + free_a), permuted(b, batch_b + free_b)
     after, middle = batch + len(free_a), tuple(range(batch, batch + len(free_a)))
     left = _widened(left, tuple(range(after, after + len(free_b))), right.shape[batch:])
     return left * _widened(right, middle, tuple(a.shape[axis] for axis in free_a))
-
-
-def _ordered(x: Node, axes: Axes) -> Node:
-    return x if axes == tuple(range(x.ndim)) else TRANSPOSE(x, axes=axes)
 
 
 def _widened(x: Node, axes: Axes, extents: tuple[object, ...]) -> Node:
@@ -78,7 +74,7 @@ def _contract_vjp(g: Node, y: Node, i: int) -> Node:
     start = batch + (len(free) if i == 0 else 0)  # g's axes are the batch, a's free ones, b's free ones
     found = contract(g, other, tuple(range(start, start + len(others))), others, tuple(range(batch)), pairs.batch_b)
     partner = dict(zip(pairs.axes_b, pairs.axes_a))
-    return _ordered(found, inverse(pairs.batch_a + free + tuple(partner[axis] for axis in sorted(partner))))
+    return permuted(found, inverse(pairs.batch_a + free + tuple(partner[axis] for axis in sorted(partner))))
 
 
 def _contract_numpy(a: Array, b: Array, axes_a: Axes, axes_b: Axes, batch_a: Axes, batch_b: Axes) -> Array:
@@ -87,7 +83,7 @@ def _contract_numpy(a: Array, b: Array, axes_a: Axes, axes_b: Axes, batch_a: Axe
     for i, k in zip(axes_a + batch_a, axes_b + batch_b):
         of_b[k] = of_a[i]
     result = [*batch_a, *pairs.free_a(a.ndim), *(of_b[k] for k in pairs.free_b(b.ndim))]
-    return np.asarray(np.einsum(a, of_a, b, of_b, result))
+    return np.asarray(np.einsum(a, of_a, b, of_b, result, optimize=True))
 
 
 def _sample(a: tuple[int, ...], b: tuple[int, ...], *axes: Axes) -> Sample:

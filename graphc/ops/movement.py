@@ -71,7 +71,7 @@ def movement(
     )
 
 
-# -- expand ---------------------------------------------------------------------------------------
+# -- expand -----------------------------------------------------------------------------------------
 
 
 def _expand_type(types: Sequence[Type], params: Params) -> Type:
@@ -113,7 +113,7 @@ def fill(value: object, type: Type) -> Node:
     return EXPAND(scalar, axes=tuple(range(type.ndim)), extents=type.shape) if type.shape else scalar
 
 
-# -- transpose and flip ---------------------------------------------------------------------------
+# -- transpose and flip -----------------------------------------------------------------------------
 
 
 def inverse(axes: Axes) -> Axes:
@@ -150,6 +150,11 @@ TRANSPOSE = movement(
 )
 
 
+def permuted(x: Node, axes: Axes) -> Node:
+    """The node of a transpose: none where the order stays."""
+    return x if axes == tuple(range(x.ndim)) else TRANSPOSE(x, axes=axes)
+
+
 def _flip_type(x: Type, axes: Axes) -> Type:
     return x
 
@@ -173,23 +178,14 @@ FLIP = movement(
 )
 
 
-# -- reshape --------------------------------------------------------------------------------------
+# -- reshape ----------------------------------------------------------------------------------------
 
 
 def _reshape_type(x: Type, shape: Shape) -> Type:
     if x.size != product(shape):
-        raise ShapeError(
-            offence(
-                "reshape",
-                f"{x} has {x.size} elements and {_tuple(shape)} has {product(shape)}",
-                "give a shape of equal size, or -1 for one extent",
-            )
-        )
+        what = f"{x} has {x.size} elements and ({', '.join(map(str, shape))}) has {product(shape)}"
+        raise ShapeError(offence("reshape", what, "give a shape of equal size, or -1 for one extent"))
     return x.with_shape(shape)
-
-
-def _tuple(shape: Shape) -> str:
-    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
 def reshape_groups(old: Shape, new: Shape) -> Iterator[tuple[range, range]]:
@@ -198,14 +194,13 @@ def reshape_groups(old: Shape, new: Shape) -> Iterator[tuple[range, range]]:
     >>> [(list(a), list(b)) for a, b in reshape_groups((2, 3, 5), (6, 5))]
     [([0, 1], [0]), ([2], [1])]
     """
-    ends = [
-        {product(shape[:k]): k for k in reversed(range(len(shape) + 1))} for shape in (old, new)
-    ]  # the first place where each partial product stands
-    cuts = sorted((ends[0][size], ends[1][size]) for size in ends[0].keys() & ends[1].keys())
+    # the first place where each product of leading extents stands
+    i, j = ({product(shape[:k]): k for k in reversed(range(len(shape) + 1))} for shape in (old, new))
+    cuts = sorted([(i[size], j[size]) for size in i.keys() & j.keys()])
     if (len(old), len(new)) not in cuts:  # only ones follow the last cut
         cuts.append((len(old), len(new)))
-    for (i, j), (k, m) in pairwise(cuts):
-        yield range(i, k), range(j, m)
+    for starts, stops in pairwise(cuts):
+        yield range(starts[0], stops[0]), range(starts[1], stops[1])
 
 
 def _reshape_source(index: Index, x: Type, shape: Shape) -> Index:

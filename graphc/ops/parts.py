@@ -19,20 +19,15 @@ from graphc.types import Extent, Shape, Type
 
 Padding: TypeAlias = tuple[Index, Index, Axes, float]
 
-# -- slice ----------------------------------------------------
+# -- slice ------------------------------------------------------------------------------------------
 
 
 def _slice_type(x: Type, starts: Index, extents: Shape, steps: Axes) -> Type:
     for axis, (n, start, extent, step) in enumerate(zip(x.shape, starts, extents, steps, strict=True)):
         last = start + step * (extent - 1)
         if step < 1 or any(isinstance(e, int) and e < 0 for e in (start, extent, n - start, extent and n - 1 - last)):
-            raise ShapeError(
-                offence(
-                    "slice",
-                    f"{extent} elements from {start} in steps of {step} leave axis {axis} of {x}",
-                    "keep within the axis",
-                )
-            )
+            what = f"{extent} elements from {start} in steps of {step} leave axis {axis} of {x}"
+            raise ShapeError(offence("slice", what, "keep within the axis"))
     return x.with_shape(extents)
 
 
@@ -135,23 +130,25 @@ PAD = replace(
 )
 
 
-# -- concat ---------------------------------------------------------------------------------------
+# -- concat -----------------------------------------------------------------------------------------
 
 
 def _concat_type(types: Sequence[Type], params: Params) -> Type:
     (axis,) = cast("Axes", params)
-    first = types[0]
-    for other in types[1:]:
+    first, *others = types
+    for other in others:
         if other.dtype != first.dtype:
             raise DTypeError(offence("concat", f"{first} and {other} differ in dtype", "cast one of them"))
-        if other.ndim != first.ndim or any(
-            k != axis and n != m for k, (n, m) in enumerate(zip(first.shape, other.shape))
-        ):
-            raise ShapeError(
-                offence("concat", f"{first} and {other} differ beside axis {axis}", "reshape, slice or pad one of them")
-            )
-    total = sum((t.shape[axis] for t in types[1:]), first.shape[axis])
+        if other.ndim != first.ndim or _beside(other, axis) != _beside(first, axis):
+            what = f"{first} and {other} differ beside axis {axis}"
+            raise ShapeError(offence("concat", what, "reshape, slice or pad one of them"))
+    total = sum((other.shape[axis] for other in others), first.shape[axis])
     return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
+
+
+def _beside(x: Type, axis: int) -> Shape:
+    """The extents of all axes but one."""
+    return x.shape[:axis] + x.shape[axis + 1 :]
 
 
 def _concat_runs(y: Node) -> list[tuple[Extent, Extent]]:
@@ -174,13 +171,14 @@ def _concat_jvp(y: Node, tangents: Tangents) -> Node | None:
 
 def _concat_pull(read: Read, y: Node, index: Index) -> Node:
     (axis,) = cast("Axes", y.params)
-    element = None
-    for i, (start, extent) in reversed(list(enumerate(_concat_runs(y)))):
+    pieces: list[tuple[Guards, Node]] = []
+    for i, (start, extent) in enumerate(_concat_runs(y)):
         place = index[axis] - start
         guards = ((place, 0, extent),)
-        own = read(i, (*index[:axis], place, *index[axis + 1 :]), guards)
-        element = own if element is None else WHERE(inside(guards), own, element)
-    assert element is not None
+        pieces.append((guards, read(i, (*index[:axis], place, *index[axis + 1 :]), guards)))
+    *others, (_, element) = pieces
+    for guards, own in reversed(others):
+        element = WHERE(inside(guards), own, element)
     return element
 
 

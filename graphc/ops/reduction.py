@@ -79,7 +79,7 @@ def spread(reduced: Node, x: Type, axes: Axes) -> Node:
     return EXPAND(reduced, axes=axes, extents=tuple(x.shape[axis] for axis in axes)) if axes else reduced
 
 
-# -- sum ------------------------------------------------------------------------------------------
+# -- sum --------------------------------------------------------------------------------------------
 
 
 def _sum_vjp(g: Node, y: Node, i: int) -> Node:
@@ -91,7 +91,7 @@ SUM = _reduction(
 )
 
 
-# -- prod: the derivative is the product of the others -----------------------------------------------
+# -- prod: the derivative is the product of the others ----------------------------------------------
 
 
 def _prod_vjp(g: Node, y: Node, i: int) -> Node:
@@ -145,7 +145,7 @@ PROD = _reduction(
 )
 
 
-# -- max and min: those equal to the extreme share its derivative equally -----------------------------
+# -- max and min: those equal to the extreme share its derivative equally ---------------------------
 
 
 def _extreme_vjp(g: Node, y: Node, i: int) -> Node:

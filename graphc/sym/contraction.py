@@ -9,9 +9,10 @@ from graphc.errors import ShapeError
 from graphc.node import Node
 from graphc.ops.contraction import contract
 from graphc.ops.declare import offence
+from graphc.ops.movement import permuted
 from graphc.ops.reduction import MAX, SUM
 from graphc.sym.axes import as_axes
-from graphc.sym.movement import moveaxis, permuted, ravel, reshaped
+from graphc.sym.movement import moveaxis, ravel, reshaped
 from graphc.sym.promote import ArrayLike, as_node, broadcast, promote
 from graphc.sym.record import public
 from graphc.types import BOOL, INT64, Extent

@@ -71,7 +71,7 @@ def ones_like(x: ArrayLike, dtype: DTypeLike = None) -> Node:
 def full_like(x: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike = None) -> Node:
     """x's shape filled with a number or an array; of x's dtype, if none is given."""
     node = as_node("full_like", x)
-    return broadcast_to(asarray(fill_value, dtype or node.dtype), node.shape)
+    return broadcast_to(asarray(fill_value, node.dtype if dtype is None else dtype), node.shape)
 
 
 def _or_float(dtype: DTypeLike) -> DType:

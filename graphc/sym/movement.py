@@ -13,7 +13,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node
 from graphc.ops.declare import offence
-from graphc.ops.movement import EXPAND, FLIP, RESHAPE, TRANSPOSE
+from graphc.ops.movement import EXPAND, FLIP, RESHAPE, permuted
 from graphc.ops.parts import CONCAT, PAD, part
 from graphc.sym.axes import AxisLike, as_axes, as_axis
 from graphc.sym.promote import ArrayLike, as_node, broadcast_node, common_shape, promote
@@ -127,11 +127,6 @@ def transpose(x: ArrayLike, axes: AxisLike = None, *more: SupportsIndex) -> Node
 
 
 permute_dims = transpose
-
-
-def permuted(x: Node, axes: tuple[int, ...]) -> Node:
-    """The node of a transpose: none where the order stays."""
-    return x if axes == tuple(range(x.ndim)) else TRANSPOSE(x, axes=axes)
 
 
 @public

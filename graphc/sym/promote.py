@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, constant
+from graphc.ops.creation import extent_value
 from graphc.ops.declare import offence
 from graphc.ops.elementwise import CAST
 from graphc.ops.movement import EXPAND, RESHAPE
 from graphc.settings import default_float
-from graphc.types import BOOL, INT64, DType, Extent, Shape, Type, as_dtype
+from graphc.types import BOOL, INT64, Dim, DType, Extent, Shape, Type, as_dtype
 
 INT8 = np.dtype(np.int8)
 
 Array: TypeAlias = NDArray[Any]
-Scalar: TypeAlias = "bool | int | float"
+Scalar: TypeAlias = "bool | int | float | Dim"
 ArrayLike: TypeAlias = "Node | Array | np.generic | Sequence[ArrayLike] | Scalar"
 Rule: TypeAlias = Callable[[str, DType], DType]
 
@@ -88,14 +89,14 @@ def common_dtype(values: Sequence[Node | Array | Scalar]) -> DType:
     dtype = reduce(np.promote_types, [value.dtype for value in values if isinstance(value, (Node, np.ndarray))], BOOL)
     if dtype.kind != "f" and any(isinstance(value, float) for value in values):
         return default_float()
-    if dtype == BOOL and any(isinstance(value, int) and not isinstance(value, bool) for value in values):
+    if dtype == BOOL and any(isinstance(value, int | Dim) and not isinstance(value, bool) for value in values):
         return INT64
     return dtype
 
 
 def _strong(name: str, operand: ArrayLike) -> Node | Array | Scalar:
     """Nodes and Python scalars as they are, everything else as an array of a supported dtype."""
-    if isinstance(operand, (Node, bool, int, float)) and not isinstance(operand, np.generic):
+    if isinstance(operand, (Node, bool, int, float, Dim)) and not isinstance(operand, np.generic):
         return operand
     if _holds_node(operand):
         raise TypeError(offence(name, "a list of nodes is no array", "join them by sym.stack or sym.concat"))
@@ -120,6 +121,8 @@ def _converted(name: str, value: Node | Array | Scalar, dtype: DType) -> Node:
         return value if value.dtype == dtype else CAST(value, dtype=dtype)
     if isinstance(value, np.ndarray):
         return constant(value.astype(dtype, copy=False))
+    if isinstance(value, Dim):
+        return extent_value(value, dtype)
     try:
         return constant(np.array(value, dtype))
     except OverflowError as error:

@@ -39,9 +39,8 @@ def native(name: str, dtype: np.dtype, arity: int, target: Target, lanes: int | 
     """The loop as a callable of addresses and a count; it keeps its engine alive."""
     module = llvm.parse_assembly(module_text(name, dtype, arity, target, lanes))
     machine = target.machine()
-    llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2)).getModulePassManager().run(
-        module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
-    )
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    builder.getModulePassManager().run(module, builder)
     engine: Any = llvm.create_mcjit_compiler(module, machine)
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (arity + 1), ctypes.c_int64)(
         engine.get_function_address("kernel")

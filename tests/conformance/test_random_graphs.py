@@ -66,22 +66,26 @@ steps = st.lists(
         st.tuples(st.sampled_from(["reduction"]), st.integers(0, len(REDUCTION) - 1), operand, operand),
         st.tuples(st.sampled_from(["contraction"]), st.integers(0, len(CONTRACTION) - 1), operand, operand),
     ),
-    min_size=2,
+    min_size=1,
     max_size=14,
 )
 graphs = settings(
-    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=False
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 compiled = pytest.mark.skipif(compile is None, reason="there is no compiler yet")
 
 
 def build(steps, dtype="float64"):
-    """Variables, and a value that depends on the last few steps."""
+    """Variables, and the values of the last two steps."""
     inputs = [sym.var(f"x{k}", shape=shape, dtype=dtype) for k, shape in enumerate(SHAPES)]
     values = list(inputs)
     for kind, which, first, second in steps:
         values.append(apply(kind, which, values[first % len(values)], values[second % len(values)]))
-    return inputs, values[-3:]
+    return inputs, values[-2:]
 
 
 def apply(kind, which, x, y):

@@ -80,8 +80,9 @@ def test_concat_adds_symbolic_extents():
 
 def test_concat_of_unlike_shapes_or_dtypes_is_an_error():
     x = sym.var("x", shape=(2, 3))
-    with pytest.raises(ShapeError, match="differ beside axis 0"):
-        CONCAT(x, sym.var("y", shape=(2, 4)), axis=0)
+    for other, axis in (((2, 4), 0), ((2,), 1), ((2, 3, 1), 1)):
+        with pytest.raises(ShapeError, match=f"differ beside axis {axis}"):
+            CONCAT(x, sym.var("y", shape=other), axis=axis)
     with pytest.raises(DTypeError, match="differ in dtype"):
         CONCAT(x, sym.var("y", shape=(2, 3), dtype="float32"), axis=0)
 

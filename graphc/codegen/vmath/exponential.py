@@ -84,7 +84,7 @@ _TANH = {
     ),
 }  # fmt: skip
 
-# below the first e^x rounds to zero, above the second to infinity; where e^x is beyond the third, tanh (x / 2) rounds to 1
+# e^x rounds to zero below the first, to infinity above the second; tanh (x / 2) rounds to 1 above the third
 _LEAST = {4: -104.0, 8: -746.0}
 _GREATEST = {4: 89.0, 8: 710.0}
 _TANH_ONE = {4: 18.5, 8: 38.5}
@@ -190,7 +190,7 @@ def logaddexp(e: Emitter, x: Value, y: Value) -> Value:
         greater, lesser = e.select(first, x, y), e.select(first, y, x)
         difference, low = two_sum(e, lesser, e.neg(greater))
         difference = e.select(e.eq(x, y), 0.0, clamp(e, difference, _LEAST[size], 0.0))  # equal infinities too
-        n, r, p = split_exactly(e, difference, e.select(e.is_nan(low), 0.0, low))
+        n, r, p = split_exactly(e, difference, e.select(e.lt(e.abs(low), 1.0), low, 0.0))
         return e.add(greater, log1p_of_fraction(e, scale(e, e.add(e.add(r, p), 1.0), n)))
 
 
@@ -209,8 +209,8 @@ def cosh(e: Emitter, x: Value) -> Value:
     with e.strict():
         r, s, c, up, down = _hyperbolic_parts(e, x)
         odd = e.add(r, s)
-        falling = e.fma(down, e.add(e.sub(c, odd), 1.0), up)
-        return e.mul(e.fma(up, e.add(odd, c), falling), 2.0)
+        falling = e.mul(down, e.add(e.sub(c, odd), 1.0))
+        return e.mul(e.add(up, e.fma(up, e.add(odd, c), falling)), 2.0)
 
 
 def _hyperbolic_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value, Value, Value]:

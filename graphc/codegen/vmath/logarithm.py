@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from graphc.codegen.emit import Emitter, Value
-from graphc.codegen.vmath.polynomial import LN2, horner, power_of_two, product_sum, quick_two_sum, split_exponent, two_sum
+from graphc.codegen.vmath.polynomial import (
+    LN2,
+    horner,
+    power_of_two,
+    quick_two_sum,
+    split_exponent,
+    two_product,
+    two_sum,
+)
 
 __all__ = ["log", "log10", "log1p", "log2"]
 
@@ -57,7 +63,7 @@ def log2(e: Emitter, x: Value) -> Value:
     with e.strict():
         m, k = split_exponent(e, x)
         f = e.sub(m, 1.0)
-        return e.add(k, product_sum(e, f, high, e.fma(f, low, e.mul(_rest(e, f), high))))
+        return _sum(e, k, f, high, e.fma(f, low, e.mul(_rest(e, f), high)))
 
 
 def log10(e: Emitter, x: Value) -> Value:
@@ -66,7 +72,15 @@ def log10(e: Emitter, x: Value) -> Value:
         m, k = split_exponent(e, x)
         f = e.sub(m, 1.0)
         small = e.fma(k, low_2, e.fma(f, low, e.mul(_rest(e, f), high)))
-        return e.fma(k, high_2, product_sum(e, f, high, small))
+        return _sum(e, e.mul(k, high_2), f, high, small)
+
+
+def _sum(e: Emitter, whole: Value, f: Value, factor: float, small: Value) -> Value:
+    """whole + f · factor + small, where the first two may cancel, and the first may be infinite."""
+    product, lost = two_product(e, f, e.const(factor, f))
+    total, rest = quick_two_sum(e, whole, product)
+    lost = e.add(lost, rest)
+    return e.add(total, e.add(small, e.select(e.is_nan(lost), 0.0, lost)))
 
 
 def log1p(e: Emitter, x: Value) -> Value:

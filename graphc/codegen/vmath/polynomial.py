@@ -51,12 +51,12 @@ def two_product(e: Emitter, a: Value, b: Value) -> tuple[Value, Value]:
     return product, e.add(error, e.mul(al, bl))
 
 
-def product_sum(e: Emitter, a: Value, b: float, c: Value) -> Value:
-    """a · b + c, rounded about once even where the target has no fma."""
+def minus_product(e: Emitter, x: Value, a: Value, b: Value) -> Value:
+    """x - a · b, the product exact."""
     if e.target.has_fma:
-        return e.fma(a, b, c)
-    product, error = two_product(e, a, e.const(b, a))
-    return e.add(product, e.add(error, c))
+        return e.fma(e.neg(a), b, x)
+    product, error = two_product(e, a, b)
+    return e.sub(e.sub(x, product), error)
 
 
 def _split(e: Emitter, x: Value) -> tuple[Value, Value]:

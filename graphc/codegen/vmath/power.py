@@ -9,8 +9,8 @@ import numpy as np
 from graphc.codegen.emit import FLOAT64, Emitter, Value
 from graphc.codegen.vmath.polynomial import (
     MANTISSA_BITS,
-    clamp,
     horner,
+    minus_product,
     power_of_two,
     quick_two_sum,
     round_multiple,
@@ -35,16 +35,18 @@ _LOG2_NARROW = (
     2.8853900818364346, 0.9617966212965233, 0.5770924180004797, 0.4112027039398483, 0.34844672022549933,
 )  # fmt: skip
 
-# 2^r = 1 + r ln 2 + r² P(r) for |r| <= 1/2, and 1 + r P(r) for float32: Remez, relative error 2^-57.7 and 2^-28
-_EXP2 = (
-    0.2402265069591012, 0.055504108664820646, 0.009618129107597876, 0.0013333558146720785, 0.00015403530453190898,
-    1.5252733504616311e-05, 1.3215436948168763e-06, 1.0178205070303966e-07, 7.07353474576912e-09,
-    4.432889334104242e-10,
-)  # fmt: skip
-_EXP2_NARROW = (
-    0.6931472028807022, 0.24022637357775067, 0.05550329620336849, 0.009619860430887098, 0.0013400274853250997,
-    0.00014932921668706499,
-)  # fmt: skip
+# 2^r = 1 + r P(r) for |r| <= 1/2: Remez, relative error 2^-56.9, and 2^-27.6 for float32
+_EXP2 = {
+    8: (
+        0.6931471805599453, 0.2402265069591017, 0.055504108664824706, 0.00961812910757762, 0.0013333558145518618,
+        0.00015403530478592673, 1.5252734795719102e-05, 1.321542447413983e-06, 1.0177629073801175e-07,
+        7.075634690511548e-09, 4.5236792032052447e-10,
+    ),
+    4: (
+        0.6931471997227692, 0.2402263501616188, 0.055503342210275135, 0.009620212857405226, 0.0013398850439903748,
+        0.00014824070727590593,
+    ),
+}  # fmt: skip
 
 # m^(-1/3) for 0.75 <= m <= 1.5: Remez, relative error 2^-11.9 and 2^-9.1
 _RECIPROCAL_CBRT = {
@@ -54,7 +56,7 @@ _RECIPROCAL_CBRT = {
 # (1 - d)^(-1/3) = 1 + d/3 + 2d²/9 + …
 _CBRT_STEP = {8: (1 / 3, 2 / 9), 4: (1 / 3,)}
 
-# beyond these exponents a power of two is 0 or infinite, whatever the fraction
+# powers of two of a greater exponent are 0 or infinite
 _EXPONENT_LIMIT = {8: 1100.0, 4: 160.0}
 
 # (greatest, its scale, least, its scale): squares of numbers outside leave the range unless scaled
@@ -62,50 +64,47 @@ _HYPOT_RANGE = {8: (2.0**500, 2.0**-600, 2.0**-450, 2.0**600), 4: (2.0**60, 2.0*
 
 
 def pow(e: Emitter, x: Value, y: Value) -> Value:
-    """|x|^y = 2^(y log2|x|), then what C's Annex F says of signs, zeros and NaNs, if any lane needs it."""
+    """|x|^y = 2^(y log2|x|), and on a branch of their own the cases that overflow, or that C's Annex F lists."""
+    limit = _EXPONENT_LIMIT[x.dtype.itemsize]
     with e.strict():
-        value = (_pow_float64 if x.dtype == FLOAT64 else _pow_float32)(e, e.abs(x), y)
-        ordinary = e.and_(e.and_(e.gt(x, 0.0), e.lt(x, math.inf)), e.lt(e.abs(y), math.inf))
-        rare = e.any(e.not_(ordinary))
-        return e.if_else(rare, lambda: [_pow_special(e, x, y, value)], lambda: [value])[0]
+        exponent, rest = (_exponent_float64 if x.dtype == FLOAT64 else _exponent_float32)(e, e.abs(x), y)
+        n = round_multiple(e, exponent, 1.0)
+        r = e.sub(exponent, n) if rest is None else e.add(e.sub(exponent, n), rest)
+        power = scale(e, e.fma(r, horner(e, r, _EXP2[x.dtype.itemsize]), 1.0), n)
+        within = e.lt(e.abs(exponent), limit)
+
+        def special() -> list[Value]:
+            beyond = e.select(e.gt(exponent, 0.0), math.inf, e.select(e.lt(exponent, 0.0), 0.0, exponent))
+            return [_pow_special(e, x, y, e.convert(e.select(within, power, beyond), x.dtype))]
+
+        ordinary = e.and_(within, e.gt(x, 0.0))
+        return e.if_else(e.any(e.not_(ordinary)), special, lambda: [e.convert(power, x.dtype)])[0]
 
 
-def _pow_float32(e: Emitter, x: Value, y: Value) -> Value:
-    """x^y for x >= 0 by way of float64, which neither overflows nor needs low parts."""
-    m, k = split_exponent(e, e.convert(x, FLOAT64))
+def _exponent_float32(e: Emitter, x: Value, y: Value) -> tuple[Value, None]:
+    """y log2(x) in float64, where it needs no low part."""
+    m, k = (e.convert(part, FLOAT64) for part in split_exponent(e, x))
     s = e.div(e.sub(m, 1.0), e.add(m, 1.0))
-    logarithm = e.fma(s, horner(e, e.mul(s, s), _LOG2_NARROW), k)
-    limit = _EXPONENT_LIMIT[4]
-    exponent = clamp(e, e.mul(e.convert(y, FLOAT64), logarithm), -limit, limit)
-    n = round_multiple(e, exponent, 1.0)
-    r = e.sub(exponent, n)
-    power = scale(e, e.fma(r, horner(e, r, _EXP2_NARROW), 1.0), n)
-    return e.convert(power, x.dtype)
+    return e.mul(e.convert(y, FLOAT64), e.fma(s, horner(e, e.mul(s, s), _LOG2_NARROW), k)), None
 
 
-def _pow_float64(e: Emitter, x: Value, y: Value) -> Value:
-    """x^y for x >= 0, the logarithm and its product with y in two parts."""
-    limit = _EXPONENT_LIMIT[8]
+def _exponent_float64(e: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
+    """y log2(x) in two parts."""
     high, low = _log2_parts(e, x)
-    product, error = two_product(e, high, y)
-    error = e.fma(low, y, error)
-    error = e.select(e.lt(e.abs(product), limit), error, 0.0)  # else it may be NaN, and does not count
-    exponent = clamp(e, product, -limit, limit)
-    n = round_multiple(e, exponent, 1.0)
-    r = e.add(e.sub(exponent, n), error)
-    p = e.fma(r, math.log(2), e.mul(e.mul(r, r), horner(e, r, _EXP2)))
-    return scale(e, e.add(p, 1.0), n)
+    exponent, rest = two_product(e, high, y)
+    if not e.target.has_fma:
+        rest = e.select(e.eq(high, 0.0), 0.0, rest)  # the halves of a huge y are infinite
+    return exponent, e.fma(low, y, rest)
 
 
 def _log2_parts(e: Emitter, x: Value) -> tuple[Value, Value]:
-    """log2(x) = high + low, to about 2^-66 of it."""
+    """log2(x) = high + low, to about 2^-64 of it."""
     m, k = split_exponent(e, x)
-    above, below = e.sub(m, 1.0), e.add(m, 1.0)
-    below_low = e.sub(m, e.sub(below, 1.0))
-    reciprocal = e.div(1.0, below)
+    above = e.sub(m, 1.0)
+    reciprocal = e.div(1.0, e.add(m, 1.0))
     s = e.mul(above, reciprocal)
-    left, left_low = two_product(e, s, below)
-    s_low = e.mul(reciprocal, e.sub(e.sub(e.sub(above, left), left_low), e.mul(s, below_low)))
+    # what s (2 + above) leaves of above: the difference is exact
+    s_low = e.mul(reciprocal, minus_product(e, e.sub(above, e.add(s, s)), s, above))
     t, t_low = two_product(e, s, s)
     t_low = e.fma(e.add(s, s), s_low, t_low)
     second, second_low = two_product(e, t, e.const(_LOG2_SECOND[0], t))

@@ -12,7 +12,14 @@ import math
 import numpy as np
 
 from graphc.codegen.emit import FLOAT64, INT64, Emitter, Value
-from graphc.codegen.vmath.polynomial import MANTISSA_BITS, quick_two_sum, round_multiple, two_product, two_sum
+from graphc.codegen.vmath.polynomial import (
+    MANTISSA_BITS,
+    minus_product,
+    quick_two_sum,
+    round_multiple,
+    two_product,
+    two_sum,
+)
 
 # π as a sum of numbers of the dtype, each the nearest to what the ones before leave
 PI = {
@@ -28,49 +35,64 @@ _ROWS = (1023 - 52) // _EXPONENTS_A_ROW + 1
 _PARTS = 4
 
 
-def reduce_by_pi(e: Emitter, x: Value, phase: float = 0.0, halves: int = 1) -> list[Value]:
-    """x = (n + phase) · π / halves + r + rest, for x >= 0: r, rest, and s = n + 1.5·2^mantissa, whose lowest bits are n.
+def reduce_by_pi(e: Emitter, x: Value, phase: float) -> tuple[Value, Value]:
+    """x = (n + phase) π + r for x >= 0: r within an ulp, and n + 1.5·2^mantissa, whose lowest bits are n."""
+    near, steps, shifted = _subtract_first(e, x, phase, 1)
+    _, second, third = _pi(e, x, 1)
+    r = minus_product(e, minus_product(e, near, steps, second), steps, third)
+    r, _, shifted = _unless_far(e, x, phase, 1, [r, r, shifted])
+    return r, shifted
 
-    r alone is within an ulp. The rest is what r's rounding left, or 0 where r is small.
-    """
-    size = x.dtype.itemsize
-    magic = 1.5 * 2.0 ** MANTISSA_BITS[size]
-    turns = halves / math.pi
-    s = e.add(e.fma(x, turns, -phase), magic) if phase else e.fma(x, turns, magic)
-    steps = e.add(e.sub(s, magic), phase) if phase else e.sub(s, magic)
-    first, second, third = (part / halves for part in PI[size])
-    near = _minus_product(e, x, steps, first)  # exact: a multiple of first's last place, and small
-    r = _minus_product(e, near, steps, second)
-    rest = _minus_product(e, e.sub(near, r), steps, second)
-    rest = e.select(e.gt(e.abs(near), 1 / 16), rest, 0.0)  # near - r is exact here
-    r = _minus_product(e, r, steps, third)
-    far = e.gt(x, _FAST_LIMIT[size])
+
+def reduce_by_half_pi(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
+    """x = n π/2 + r + rest for x >= 0: r, rest, and n + 1.5·2^mantissa, whose lowest bits are n."""
+    near, steps, shifted = _subtract_first(e, x, 0.0, 2)
+    _, second, third = _pi(e, x, 2)
+    r = minus_product(e, near, steps, second)
+    rest = minus_product(e, e.sub(near, r), steps, second)
+    rest = e.select(e.gt(e.abs(near), 1 / 16), rest, 0.0)  # else near - r may be inexact, and r is small enough
+    rest = minus_product(e, rest, steps, third)
+    r, rest, shifted = _unless_far(e, x, 0.0, 2, [r, rest, shifted])
+    return r, rest, shifted
+
+
+def _subtract_first(e: Emitter, x: Value, phase: float, halves: int) -> tuple[Value, Value, Value]:
+    """x less n + phase times the first part of π / halves, n + phase, and n + 1.5·2^mantissa."""
+    magic, turns = _magic(x), halves / math.pi
+    shifted = e.add(e.fma(x, turns, -phase), magic) if phase else e.fma(x, turns, magic)
+    steps = e.add(e.sub(shifted, magic), phase) if phase else e.sub(shifted, magic)
+    # exact: a multiple of the last place of x or of the part, whichever is less, and not large
+    near = minus_product(e, x, steps, _pi(e, x, halves)[0])
+    return near, steps, shifted
+
+
+def _pi(e: Emitter, like: Value, halves: int) -> list[Value]:
+    """π / halves, in parts."""
+    return [e.const(part / halves, like) for part in PI[like.dtype.itemsize]]
+
+
+def _magic(x: Value) -> float:
+    return 1.5 * 2.0 ** MANTISSA_BITS[x.dtype.itemsize]
+
+
+def _unless_far(e: Emitter, x: Value, phase: float, halves: int, reduced: list[Value]) -> list[Value]:
+    far = e.gt(x, _FAST_LIMIT[x.dtype.itemsize])
 
     def by_digits() -> list[Value]:
-        beyond = _reduce_far(e, x, phase, halves)
-        return [e.select(far, a, b) for a, b in zip(beyond, (r, rest, s), strict=True)]
+        return [e.select(far, a, b) for a, b in zip(_reduce_far(e, x, phase, halves), reduced, strict=True)]
 
-    return e.if_else(e.any(far), by_digits, lambda: [r, rest, s])
-
-
-def _minus_product(e: Emitter, x: Value, n: Value, p: float) -> Value:
-    """x - n·p, the product exact."""
-    if e.target.has_fma:
-        return e.fma(n, -p, x)
-    product, error = two_product(e, n, e.const(p, x))
-    return e.sub(e.sub(x, product), error)
+    return e.if_else(e.any(far), by_digits, lambda: reduced)
 
 
 def _reduce_far(e: Emitter, x: Value, phase: float, halves: int) -> list[Value]:
-    """The same for any x >= 1, in float64."""
+    """r, rest and n + 1.5·2^mantissa for any x >= 1."""
     high, low, n = _turns(e, e.convert(x, FLOAT64), phase, halves)
-    pi, pi_low, _ = (part / halves for part in PI[8])
-    product, error = two_product(e, high, e.const(pi, FLOAT64))
+    pi, pi_low, _ = _pi(e, high, halves)
+    product, error = two_product(e, high, pi)
     r, rest = quick_two_sum(e, product, e.add(error, e.fma(high, pi_low, e.mul(low, pi))))
     narrow = e.convert(r, x.dtype)
     rest = e.add(e.sub(r, e.convert(narrow, FLOAT64)), rest)
-    magic = 1.5 * 2.0 ** MANTISSA_BITS[x.dtype.itemsize]
-    return [narrow, e.convert(rest, x.dtype), e.add(e.convert(n, x.dtype), magic)]
+    return [narrow, e.convert(rest, x.dtype), e.add(e.convert(n, x.dtype), _magic(x))]
 
 
 def _turns(e: Emitter, x: Value, phase: float, halves: int) -> tuple[Value, Value, Value]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc.codegen.emit import Emitter, Value
 from graphc.codegen.vmath.polynomial import horner, quick_two_sum
-from graphc.codegen.vmath.reduction import PI, reduce_by_pi
+from graphc.codegen.vmath.reduction import PI, reduce_by_half_pi, reduce_by_pi
 
 __all__ = ["arccos", "arcsin", "arctan", "arctan2", "cos", "sin", "tan"]
 
@@ -72,21 +72,21 @@ _ARCSIN = {
 def sin(e: Emitter, x: Value) -> Value:
     """sin(nπ + r) = (-1)^n sin(r)."""
     with e.strict():
-        r, _, n = reduce_by_pi(e, e.abs(x))
+        r, n = reduce_by_pi(e, e.abs(x), 0.0)
         return _flip(e, _sin_reduced(e, r), n, x)
 
 
 def cos(e: Emitter, x: Value) -> Value:
     """cos((n + 1/2)π + r) = -(-1)^n sin(r)."""
     with e.strict():
-        r, _, n = reduce_by_pi(e, e.abs(x), phase=0.5)
+        r, n = reduce_by_pi(e, e.abs(x), 0.5)
         return _flip(e, _sin_reduced(e, r), e.add(n, 1.0), None)
 
 
 def tan(e: Emitter, x: Value) -> Value:
     """tan(nπ/2 + r) is tan(r) for even n, -1 / tan(r) for odd n."""
     with e.strict():
-        r, rest, shifted = reduce_by_pi(e, e.abs(x), halves=2)
+        r, rest, shifted = reduce_by_half_pi(e, e.abs(x))
         square = e.mul(r, r)
         cubic = e.mul(r, e.mul(square, horner(e, square, _TAN[x.dtype.itemsize])))
         value, low = quick_two_sum(e, r, e.fma(rest, e.add(square, 1.0), cubic))
@@ -170,7 +170,11 @@ def _sin_reduced(e: Emitter, r: Value) -> Value:
     """sin(r) for |r| <= π/2."""
     first, *rest = _SIN[r.dtype.itemsize]
     square = e.mul(r, r)
-    ratio = e.fma(square, first, e.mul(e.mul(square, square), horner(e, square, rest)))
+    ratio = e.mul(e.mul(square, square), horner(e, square, rest))
+    if not e.target.has_fma:
+        ratio = e.fma(square, first + 1 / 8, ratio)
+        first = -1 / 8  # times the square, that is exact
+    ratio = e.fma(square, first, ratio)
     return e.fma(r, ratio, r)
 
 

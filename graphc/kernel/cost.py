@@ -1,0 +1,324 @@
+"""What a program costs, known before it runs: bytes moved, operations, workspace.
+
+Costs are integers, or formulas in the named dimensions of the shapes. What a kernel reads counts once as long as it
+stays in a cache of `CACHE` bytes until it is read again; if it does not, it counts as often as it comes from memory.
+A library call counts its operands and its result once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+
+from graphc.graph import Graph
+from graphc.kernel.fuse import Contraction
+from graphc.kernel.kernel import Kernel, Statement, buffer_of
+from graphc.kernel.phases import Phases
+from graphc.kernel.program import Program, Slab, place, reads
+from graphc.node import CONST, Node, Op, topological
+from graphc.ops.scalar import FOLD, LOAD
+from graphc.types import Extent, evaluate, extent_symbols, product, require_known
+
+CACHE = 1 << 20  # fixed, so that costs are the same on every machine
+LARGE = 10_007  # what stands for a named dimension where sizes are compared
+
+Size = Callable[[Extent], Extent]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step, or a graph, moves and computes."""
+
+    name: str
+    read: Extent = 0
+    written: Extent = 0
+    flops: Extent = 0
+    functions: Mapping[str, Extent] = field(default_factory=dict)  # evaluations of each elementary function
+
+    @property
+    def transcendentals(self) -> Extent:
+        """Evaluations of elementary functions, which are not among the flops."""
+        return total(self.functions.values())
+
+    @property
+    def traffic(self) -> Extent:
+        """Bytes read and written."""
+        return self.read + self.written
+
+    def __str__(self) -> str:
+        computed = [f"{count_text(count)} {name}" for name, count in self.functions.items()]
+        flops = [f"{count_text(self.flops)} flops"] if self.flops != 0 else []
+        return ", ".join([f"reads {bytes_text(self.read)}", f"writes {bytes_text(self.written)}", *flops, *computed])
+
+
+@dataclass(frozen=True)
+class ProgramCost(Cost):
+    """What all steps of a program move and compute, and the memory they need.
+
+    `floor_bytes` is what any program must move: each input and constant read once, each output written once.
+    `workspace` is the most that intermediate buffers take at one time.
+    """
+
+    steps: tuple[Cost, ...] = ()
+    workspace: Extent = 0
+    floor_bytes: Extent = 0
+
+    @property
+    def ratio(self) -> float:
+        """Traffic over the floor; of formulas, about their limit for large dimensions."""
+        return typical(self.traffic) / max(1, typical(self.floor_bytes))
+
+    def __str__(self) -> str:
+        width = max((len(step.name) for step in self.steps), default=0)
+        lines = [f"{step.name:{width}}  {step}" for step in self.steps]
+        moved = f"{bytes_text(self.traffic)} moved, {self.ratio:.2f} times the floor of {bytes_text(self.floor_bytes)}"
+        return "\n".join([*lines, f"total: {Cost.__str__(self)}", f"{moved}; workspace {bytes_text(self.workspace)}"])
+
+
+# -- graphs -----------------------------------------------------------------------------------------
+
+
+def graph_cost(graph: Graph, beyond: Iterable[Node] = ()) -> Cost:
+    """The operations of a graph as it stands, each node once, without those that `beyond` needs already.
+
+    Bytes are those of the inputs and outputs.
+    """
+    known = set(topological(beyond))
+    nodes = [node for node in graph.nodes if node not in known]
+    functions: Counter[str] = Counter()
+    for node in nodes:
+        if node.op.transcendental:
+            functions[node.op.name] += node.size  # type: ignore[assignment]
+    sources = dict.fromkeys(arg for node in nodes for arg in node.args if arg.op.kind == "source")
+    written = total(_bytes(node) for node in graph.outputs if node not in known)
+    return Cost("graph", total(map(_bytes, sources)), written, total(map(_node_flops, nodes)), dict(functions))
+
+
+def _node_flops(node: Node) -> Extent:
+    if node.op.kind == "contraction":
+        return 2 * node.size * contracted_terms(node)
+    return node.op.flops * (node.args[0].size if node.op.kind == "reduction" else node.size)
+
+
+def contracted_terms(node: Node) -> Extent:
+    """How many products each element of a contraction sums."""
+    axes: tuple[int, ...] = node.params[0]  # type: ignore[assignment]
+    return product(node.args[0].shape[axis] for axis in axes)
+
+
+# -- programs ---------------------------------------------------------------------------------------
+
+
+def program_cost(program: Program, dims: Mapping[str, int] | None = None) -> ProgramCost:
+    """The cost of a program: formulas, or numbers if its named dimensions are given."""
+    if dims:
+        require_known(frozenset(program.symbols), dims)
+
+    def size(extent: Extent) -> Extent:
+        return evaluate(extent, dims) if dims else extent
+
+    numbers = {step: f"kernel {k}" for k, step in enumerate(program.steps)}
+    steps = tuple(
+        kernel_cost(step, program.phases[step], numbers[step], size)
+        if isinstance(step, Kernel)
+        else contraction_cost(step, numbers[step].replace("kernel", "library"), size)
+        for step in program.steps
+    )
+    ends = [*(x for x in program.graph.nodes if x.op.kind == "source" and (x.shape or x.op is not CONST))]
+    functions: Counter[str] = Counter()
+    for step in steps:
+        for name, count in step.functions.items():
+            functions[name] += count  # type: ignore[assignment]
+    return ProgramCost(
+        name="program",
+        read=total(step.read for step in steps),
+        written=total(step.written for step in steps),
+        flops=total(step.flops for step in steps),
+        functions=dict(functions),
+        steps=steps,
+        workspace=workspace(program.slabs.values(), size),
+        floor_bytes=total(size(_bytes(node)) for node in (*ends, *program.graph.outputs)),
+    )
+
+
+def workspace(slabs: Iterable[Slab], size: Size) -> Extent:
+    """Bytes of the workspace; as a formula, what is needed at the fullest step."""
+    sized = [Slab(size(slab.size), slab.first, slab.last) for slab in slabs]
+    if all(isinstance(slab.size, int) for slab in sized):
+        return place(sized)[1]
+    steps = range(1 + max(slab.last for slab in sized))
+    live = [total(slab.size for slab in sized if slab.first <= k <= slab.last) for k in steps]
+    return max(live, key=typical)
+
+
+def contraction_cost(step: Contraction, name: str, size: Size) -> Cost:
+    node = step.node
+    operands = total(size(_bytes(arg)) for arg in dict.fromkeys(node.args))
+    return Cost(name, operands, size(_bytes(node)), size(_node_flops(node)))
+
+
+def kernel_cost(kernel: Kernel, phases: Phases, name: str = "kernel", size: Size = lambda extent: extent) -> Cost:
+    """The cost of one kernel, as it is generated: what phases compute again counts again."""
+    return _Counting(kernel, phases, size).cost(name)
+
+
+class _Counting:
+    def __init__(self, kernel: Kernel, phases: Phases, size: Size) -> None:
+        self.kernel, self.phases, self.size = kernel, phases.phases, size
+        self.kept = phases.kept
+        self.extents: dict[str, Extent] = {axis.name: size(axis.extent) for axis in kernel.axes}
+        for node in kernel.values:
+            if node.op is FOLD:
+                self.extents.setdefault(str(node.params[1]), size(node.params[2]))  # type: ignore[arg-type]
+        self.rows = product(self.extents[axis.name] for axis in kernel.axes[:-1])
+        self.points = product(self.extents[axis.name] for axis in kernel.axes)
+        self.flops: Extent = 0
+        self.functions: Counter[str] = Counter()
+
+    def cost(self, name: str) -> Cost:
+        for number, phase in enumerate(self.phases):
+            for node in phase.uniform:
+                self._count(node, self.rows if number else self._times_before_lane(node))
+            for node in phase.varying:
+                if not self._serial_axes(node):
+                    self._count(node, self.points)
+            for fold in phase.folds:
+                self.flops = self.flops + _reduction_of(fold).flops * self.points
+        for statement in self.kernel.statements:
+            if statement.reduction is not None:
+                self.flops = self.flops + statement.reduction.flops * self._times_stored(statement)
+        loads = [node for node in self.kernel.values if node.op is LOAD]
+        read = total(self._read(buffer, loads) for buffer in self.kernel.reads())
+        moved = [self._written(statement) for statement in self.kernel.statements] + list(map(self._row_buffer, self.kept))
+        read, written = read + total(r for r, _ in moved), total(w for _, w in moved)
+        return Cost(name, read, written, self.flops, dict(self.functions))
+
+    # -- operations -----------------------------------------------------------------------------
+
+    def _count(self, node: Node, times: Extent) -> None:
+        """So many evaluations of a node, and of what a fold of its own loops over."""
+        if node.op.transcendental:
+            self.functions[node.op.name] += times  # type: ignore[assignment]
+        elif node.op is FOLD:
+            name = str(node.params[1])
+            times = times * self.extents[name]
+            self.flops = self.flops + _reduction_of(node).flops * times
+            for inner in topological(node.args):
+                if self._serial_axes(inner) and self._innermost(inner) == name:
+                    self._count(inner, times)
+        else:
+            self.flops = self.flops + node.op.flops * times
+
+    def _serial_axes(self, node: Node) -> list[str]:
+        return [axis for axis in self.kernel.free_axes[node] if axis.startswith("@s")]
+
+    def _innermost(self, node: Node) -> str:
+        return max(self._serial_axes(node))
+
+    def _times_before_lane(self, node: Node) -> Extent:
+        """How often a uniform value is computed: once for each index down to the deepest axis it depends on."""
+        names = [axis.name for axis in self.kernel.axes[:-1]]
+        depth = max((k + 1 for k, name in enumerate(names) if name in self.kernel.free_axes[node]), default=0)
+        return product(self.extents[name] for name in names[:depth])
+
+    def _times_stored(self, statement: Statement) -> Extent:
+        lane = self.kernel.lane.name if self.kernel.lane else ""
+        varies = lane in self.kernel.free_axes[statement.value] or lane in extent_symbols(statement.index)
+        return self.points if varies else self.rows
+
+    # -- bytes ----------------------------------------------------------------------------------
+
+    def _read(self, buffer: Node, loads: list[Node]) -> Extent:
+        """Bytes that come from memory for all loads of a buffer: what they touch, as often as it has left the cache."""
+        mine = [load for load in loads if buffer_of(load) is buffer]
+        touched = total(self._touched(load.params[2], load.dtype.itemsize) for load in mine)  # type: ignore[arg-type]
+        again = [self._visits(load.params[2], load.dtype.itemsize) * self._passes(load) for load in mine]  # type: ignore[arg-type]
+        return smaller(touched, self.size(_bytes(buffer))) * max(again, key=typical)
+
+    def _touched(self, index: Extent, itemsize: int) -> Extent:
+        return itemsize * product(self.extents[name] for name in self._walked(index))
+
+    def _walked(self, index: Extent) -> list[str]:
+        """The axes an index depends on, outermost first."""
+        symbols = extent_symbols(index)
+        return [name for name in self.extents if name in symbols]
+
+    def _visits(self, index: Extent, itemsize: int) -> Extent:
+        """How often the same elements come again from memory, because an outer axis passes by too many in between."""
+        walked, order = self._walked(index), list(self.extents)
+        visits: Extent = 1
+        for k, name in enumerate(order):
+            inner = itemsize * product(self.extents[other] for other in order[k + 1 :] if other in walked)
+            if name not in walked and exceeds_cache(inner):
+                visits = visits * self.extents[name]
+        return visits
+
+    def _passes(self, load: Node) -> int:
+        """Phases that read it, if a row of it is too long to stay in the cache."""
+        if self.kernel.lane is None or not exceeds_cache(load.dtype.itemsize * self.extents[self.kernel.lane.name]):
+            return 1
+        return max(1, sum(load in phase.varying for phase in self.phases))
+
+    def _written(self, statement: Statement) -> tuple[Extent, Extent]:
+        """Bytes read and written by a store; what accumulates is filled before and written when it is done."""
+        bytes = self.size(_bytes(statement.buffer))
+        if statement.reduction is None:
+            return 0, bytes
+        visits = self._visits(statement.index, statement.buffer.dtype.itemsize)
+        return (0, bytes) if visits == 1 else (visits * bytes, (visits + 1) * bytes)
+
+    def _row_buffer(self, value: Node) -> tuple[Extent, Extent]:
+        assert self.kernel.lane is not None
+        row = value.dtype.itemsize * self.extents[self.kernel.lane.name]
+        return (row * self.rows, row * self.rows) if exceeds_cache(row) else (0, 0)
+
+
+def _reduction_of(fold: Node) -> Op:
+    op = fold.params[0]
+    assert isinstance(op, Op)
+    return op
+
+
+def _bytes(node: Node) -> Extent:
+    return node.size * node.dtype.itemsize
+
+
+# -- formulas and their text ------------------------------------------------------------------------
+
+
+def total(extents: Iterable[Extent]) -> Extent:
+    return reduce(add, extents, 0)
+
+
+def typical(extent: Extent) -> int:
+    """A number to compare by: the value for large dimensions."""
+    return evaluate(extent, dict.fromkeys(extent_symbols(extent), LARGE))
+
+
+def smaller(a: Extent, b: Extent) -> Extent:
+    return min(a, b, key=typical)
+
+
+def exceeds_cache(bytes: Extent) -> bool:
+    """Whether so much, if known, leaves the cache before it is read again."""
+    return isinstance(bytes, int) and bytes > CACHE
+
+
+def bytes_text(bytes: Extent) -> str:
+    return f"{bytes} B" if not isinstance(bytes, int) else scaled(bytes, ("B", "KB", "MB", "GB", "TB"))
+
+
+def count_text(count: Extent) -> str:
+    return str(count) if not isinstance(count, int) else scaled(count, ("", "k", "M", "G", "T"))
+
+
+def scaled(number: int, units: tuple[str, ...]) -> str:
+    """Three digits and a unit: `16.4 MB`."""
+    value, unit = float(number), 0
+    while value >= 999.5 and unit < len(units) - 1:
+        value, unit = value / 1000, unit + 1
+    shown = str(number) if unit == 0 else f"{value:.3g}"
+    return f"{shown} {units[unit]}".rstrip()
