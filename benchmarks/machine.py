@@ -39,7 +39,7 @@ class Machine:
 
 def measure_machine() -> Machine:
     """The best of several tries of each: a limit is what noise cannot improve."""
-    call = _best(partial(np.empty, 4, np.float32), number=1000)  # takes arguments, returns a fresh array
+    call = _best(partial(np.empty, 4), number=1000)  # takes an argument, returns a fresh array
     levels = tuple((size, _read_rate(size)) for size in LEVELS)
     return Machine(call, levels, {"float32": _flop_rate("float", 4), "float64": _flop_rate("double", 8)})
 

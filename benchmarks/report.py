@@ -90,8 +90,8 @@ class Report:
 
 
 def ratio(a: float | None, b: float | None) -> str:
-    """a / b to two figures, or a dash where one is missing."""
-    return f"{a / b:.2f}" if a and b else "-"
+    """a / b, or a dash where one is missing."""
+    return f"{a / b:.3g}" if a and b else "-"
 
 
 def duration(seconds: float) -> str:

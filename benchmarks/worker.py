@@ -47,7 +47,7 @@ class _Timed:
 
     def prepare(self, workload: Workload) -> float:
         """Build, call for the first time, check; the seconds these take but for the check."""
-        self.timer = Timer()  # the last workload's arrays go before this one's come
+        self.timer = Timer()  # lets go of the last workload's arrays before this one's come
         arrays = {f"a{k}": self.peer.native(array) for k, array in enumerate(workload.inputs())}
         start = time.perf_counter()
         call = getattr(workload, self.peer.builder)()
@@ -58,7 +58,9 @@ class _Timed:
         if wrong := mismatch(found, expected(workload), workload.work().dtype):
             raise ArithmeticError(wrong)
         wait = self.peer.wait and "[0]" * several + self.peer.wait  # the results of one program are ready together
-        self.timer = Timer(f"call({', '.join(arrays)}){wait}", globals=arrays | {"call": call})
+        statement = f"call({', '.join(arrays)}){wait}"
+        # On a core of its own a process's time is the wall's, less what other processes took of it.
+        self.timer = Timer(statement, timer=time.process_time, globals=arrays | {"call": call})
         self.number = self._calls_in_a_batch()
         return seconds
 

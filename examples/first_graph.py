@@ -19,8 +19,11 @@ def main() -> None:
     c = 2 * a + b
     print(c)
 
-    heading("the same with shapes: what types would follow")
-    print(c.infer_type(a=("float64", (3,)), b=("float64", (3,))))
+    heading(
+        "what would follow from shapes and dtypes: those of the arguments, of the outputs, of (no) auxiliary states"
+    )
+    print(c.infer_shape(a=(3,), b=(2, 1)))
+    print(c.infer_type(a="float32", b="int32"))
 
     heading("as DOT: pipe it into `dot -Tsvg`")
     print(c.to_dot())

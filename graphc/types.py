@@ -48,7 +48,7 @@ class Dim:
 
     @staticmethod
     def symbol(name: str) -> Dim:
-        return Dim({(name,): 1})
+        return _symbol(name)
 
     @staticmethod
     def _collect(terms: Iterable[tuple[Monomial, int]]) -> Extent:
@@ -129,6 +129,14 @@ class Dim:
             for monomial, c in self.terms
         )
 
+    def substitute(self, values: Mapping[str, Extent]) -> Extent:
+        """The polynomial with names replaced by extents."""
+        total: Extent = 0
+        for monomial, c in self.terms:
+            factors = (a.substitute(values) if isinstance(a, Quotient) else values.get(a, _symbol(a)) for a in monomial)
+            total = total + c * product(factors)
+        return total
+
     def __repr__(self) -> str:
         text = " + ".join(_show_term(m, c) for m, c in self.terms)
         return text.replace("+ -", "- ")
@@ -147,6 +155,9 @@ class Quotient:
     def evaluate(self, values: Mapping[str, int]) -> int:
         return evaluate(self.dividend, values) // evaluate(self.divisor, values)
 
+    def substitute(self, values: Mapping[str, Extent]) -> Extent:
+        return substitute(self.dividend, values) // substitute(self.divisor, values)
+
     def __str__(self) -> str:
         return f"(({self.dividend})//({self.divisor}))"
 
@@ -154,6 +165,15 @@ class Quotient:
 Monomial: TypeAlias = "tuple[str | Quotient, ...]"
 Extent: TypeAlias = "int | Dim"
 Shape: TypeAlias = "tuple[Extent, ...]"
+
+
+def substitute(extent: Extent, values: Mapping[str, Extent]) -> Extent:
+    """The extent with names replaced by extents."""
+    return extent.substitute(values) if isinstance(extent, Dim) else extent
+
+
+def _symbol(name: str) -> Dim:
+    return Dim({(name,): 1})
 
 
 def _terms(extent: Extent) -> tuple[tuple[Monomial, int], ...]:

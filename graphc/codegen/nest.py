@@ -7,17 +7,21 @@ left over is done under a mask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from graphc.codegen.emit import INT32, INT64, Emitter, Pointer, Value
-from graphc.kernel.collapse import coefficient, substitute
+from graphc.kernel.collapse import coefficient
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.phases import Phase, Phases
+from graphc.kernel.unroll import SHORT
 from graphc.node import Literal, Node, Op, topological
 from graphc.ops.scalar import FOLD, Guards
-from graphc.types import Dim, Extent, Quotient, product
+from graphc.types import Dim, Extent, Quotient, product, substitute
 
+BLOCK = 128  # rounds whose sum is taken before it is added to the total
 UNROLL_SERIAL = 8  # the longest fold that is written out instead of looped over
 LARGE_BODY, MEDIUM_BODY = 48, 12  # values a lane above which a round takes one vector, or two; else four
 
@@ -33,6 +37,7 @@ class Lanes:
     mask: Value | None
     axes: dict[str, Value | int]
     values: dict[Node, Value] = field(default_factory=dict)
+    records: dict[tuple[Pointer, Extent], Value] = field(default_factory=dict)
 
 
 def emit_kernel(
@@ -140,7 +145,7 @@ class _Nest:
             return self._step(phase, self._lanes(i, self._first_lanes(left), uniform), held)
 
         whole = self._whole(extent, stride)
-        held = e.loop(0, whole, stride, [s for s in start for _ in range(unroll)], full)
+        held = self._in_blocks(phase, whole, stride, [s for s in start for _ in range(unroll)], full)
         held = [
             self._combine(fold, held[f * unroll : (f + 1) * unroll]) for f, fold in enumerate(phase.folds)
         ]
@@ -148,6 +153,22 @@ class _Nest:
             held = e.loop(whole, extent, width, held, rest)
         for fold, vector in zip(phase.folds, held, strict=True):
             self.values[fold] = self._reduce_lanes(fold, vector)
+
+    def _in_blocks(
+        self, phase: Phase, whole: Value | int, stride: int, start: list[Value], body: Callable[..., list[Value]]
+    ) -> list[Value]:
+        """The main loop. Long sums are taken in blocks whose sums are added up: rounding errors do not pile up."""
+        span, e = stride * BLOCK, self.e
+        if not phase.folds or (isinstance(whole, int) and whole <= span):
+            return e.loop(0, whole, stride, start, body)
+        folds = [fold for fold in phase.folds for _ in range(len(start) // len(phase.folds))]
+
+        def block(i: Value, totals: list[Value]) -> list[Value]:
+            stop = e.minimum(e.add(i, span), whole)
+            sums = e.loop(i, stop, stride, start, body)
+            return [self._fold_pair(f, a, b) for f, a, b in zip(folds, totals, sums, strict=True)]
+
+        return e.loop(0, whole, span, start, block)
 
     def _whole(self, extent: Value | int, stride: int) -> Value | int:
         """How much of the lane the unmasked loop covers."""
@@ -196,8 +217,11 @@ class _Nest:
             at.values[node] = self._value(node, at)
         for node in phase.keeps:
             self.e.store(at.values[node], self.e.offset(self.rows[node], at.start), at.mask)
-        for statement in phase.statements:
-            self._write(statement, at)
+        for group in self._grouped(phase.statements):
+            if len(group) > 1:
+                self._write_records(group, at)
+            else:
+                self._write(group[0], at)
         return [self._accumulate(fold, acc, at) for fold, acc in zip(phase.folds, held, strict=True)]
 
     # -- values ---------------------------------------------------------------------------------
@@ -308,7 +332,65 @@ class _Nest:
         step = coefficient(index, self.lane_name)
         if step == 1:
             return self.e.load(self._row_pointer(pointer, index, at), at.width, mask)
+        if (place := self._interleaved(buffer_of(node), index)) is not None and not guards:
+            return self._load_every(pointer, index - place, int(step), place, at)  # type: ignore[arg-type]
         return self.e.gather(pointer, self._index(index, at), mask)
+
+    def _interleaved(self, buffer: Node, index: Extent) -> int | None:
+        """The place of an element inside its record, if lanes walk over all of a buffer of short records."""
+        step = coefficient(index, self.lane_name)
+        if self.lane is None or not isinstance(step, int) or not 1 < step <= SHORT or not isinstance(index, Dim):
+            return None
+        place = dict(index.terms).get((), 0)
+        walked = [axis.extent for axis in self.kernel.axes if axis.name in index.symbols()]
+        return place if 0 <= place < step and buffer.size == step * product(walked) else None
+
+    def _load_every(self, pointer: Pointer, index: Extent, step: int, place: int, at: Lanes) -> Value:
+        """Whole records, loaded once, of which each lane takes one element."""
+        key = (pointer, index)
+        if key not in at.records:
+            mask = None if at.mask is None else self._repeated(at.mask, step)
+            row = self.e.offset(pointer, self.evaluate(substitute(index, {self.lane_name: 0}), at.axes))
+            start = self.e.mul(self._as_value(at.start), step)
+            at.records[key] = self.e.load(self.e.offset(row, start), at.width * step, mask)
+        wide = at.records[key]
+        return self.e.shuffle(wide, wide, [place + step * k for k in range(at.width)])
+
+    def _repeated(self, mask: Value, times: int) -> Value:
+        return self.e.shuffle(mask, mask, [k // times for k in range(mask.lanes * times)])
+
+    def _write_records(self, statements: Sequence[Statement], at: Lanes) -> None:
+        """Statements that fill whole records, one place each, as one vector."""
+        first, step = statements[0], len(statements)
+        pointer = self.pointers[first.buffer]
+        parts = [self.e.splat(self._argument(s.value, at), at.width) for s in statements]
+        parts = [self.e.convert(x, np.dtype(np.uint8)) if x.dtype.kind == "b" else x for x in parts]
+        wide = self._concatenated(parts)
+        order = [(k % step) * at.width + k // step for k in range(step * at.width)]
+        records = self.e.shuffle(wide, wide, order)
+        mask = None if at.mask is None else self._repeated(at.mask, step)
+        row = self.e.offset(pointer, self.evaluate(substitute(first.index, {self.lane_name: 0}), at.axes))
+        self.e.store(records, self.e.offset(row, self.e.mul(self._as_value(at.start), step)), mask)
+
+    def _concatenated(self, parts: Sequence[Value]) -> Value:
+        """One vector of all parts' lanes, in order; what fills up to a power of two is of no account."""
+        while len(parts) > 1:
+            pairs = [(parts[k], parts[min(k + 1, len(parts) - 1)]) for k in range(0, len(parts), 2)]
+            parts = [self.e.shuffle(a, b, range(2 * a.lanes)) for a, b in pairs]
+        return parts[0]
+
+    def _grouped(self, statements: Sequence[Statement]) -> Iterator[Sequence[Statement]]:
+        """Statements one by one, or together where they fill whole records."""
+        k = 0
+        while k < len(statements):
+            step = coefficient(statements[k].index, self.lane_name)
+            group = statements[k : k + step] if isinstance(step, int) and step > 1 else statements[k : k + 1]
+            together = len(group) == step and all(
+                s.buffer is group[0].buffer and s.reduction is None and self._interleaved(s.buffer, s.index) == place
+                for place, s in enumerate(group)
+            )
+            yield group if together else group[:1]
+            k += len(group) if together else 1
 
     def _load_one(self, pointer: Pointer, index: Extent, guards: Guards, at: Lanes) -> Value:
         read = lambda: self.e.load(self.e.offset(pointer, self.evaluate(index, at.axes)))  # noqa: E731
@@ -320,7 +402,7 @@ class _Nest:
 
     def _row_pointer(self, pointer: Pointer, index: Extent, at: Lanes) -> Pointer:
         """The address of the first lane: the row's, known before the loop, and the lane's."""
-        row = self.e.offset(pointer, self.evaluate(substitute(index, self.lane_name, 0), at.axes))
+        row = self.e.offset(pointer, self.evaluate(substitute(index, {self.lane_name: 0}), at.axes))
         return self.e.offset(row, at.start)
 
     def _write(self, statement: Statement, at: Lanes) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from graphc.graph import rewrite
 from graphc.kernel.kernel import Axis, Kernel, Statement, indices_of
 from graphc.node import Node, make
 from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD
-from graphc.types import Dim, Extent, extent_symbols
+from graphc.types import Dim, Extent, extent_symbols, substitute
 
 
 def collapse(kernel: Kernel) -> Kernel:
@@ -55,7 +56,7 @@ def _merge(kernel: Kernel, k: int) -> Kernel:
             return make(FOLD, args, (node.params[0], inner.name, joint.extent))
         return node if args == () else make(node.op, args, node.params)
 
-    merged = substitute_indices(Kernel(axes, kernel.statements), lambda index: substitute(index, outer.name, 0))
+    merged = substitute_indices(Kernel(axes, kernel.statements), lambda index: substitute(index, {outer.name: 0}))
     values = rewrite([s.value for s in merged.statements], extents)
     statements = [replace(s, value=v) for s, v in zip(merged.statements, values, strict=True)]
     return Kernel(axes, tuple(_settle(s, axes) for s in statements))
@@ -74,10 +75,7 @@ def _rename(kernel: Kernel) -> Kernel:
     if all(old == new for old, new in names.items()):
         return kernel
 
-    def renamed(index: Extent) -> Extent:
-        for old, new in names.items():  # positions only move down, so no new name meets an old one
-            index = substitute(index, old, Dim.symbol(new)) if old != new else index
-        return index
+    symbols = {old: Dim.symbol(new) for old, new in names.items()}
 
     def rename_folds(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op is FOLD:
@@ -86,34 +84,41 @@ def _rename(kernel: Kernel) -> Kernel:
         return make(node.op, args, node.params) if args else node
 
     axes = tuple(Axis(names[axis.name], axis.extent) for axis in kernel.axes)
-    moved = substitute_indices(Kernel(axes, kernel.statements), renamed)
+    moved = substitute_indices(Kernel(axes, kernel.statements), lambda index: substitute(index, symbols))
     values = rewrite([s.value for s in moved.statements], rename_folds)
     return Kernel(axes, tuple(replace(s, value=v) for s, v in zip(moved.statements, values, strict=True)))
 
 
-def substitute_indices(kernel: Kernel, change) -> Kernel:
+def substitute_indices(kernel: Kernel, change: Callable[[Extent], Extent]) -> Kernel:
     """The kernel with every index polynomial changed."""
 
-    def guarded(guards):
-        return tuple((change(index), low, high) for index, low, high in guards)
-
     def rule(node: Node, args: tuple[Node, ...]) -> Node:
-        match node.op.name:
-            case "load":
-                buffer, dtype, index, guards = node.params
-                return make(LOAD, (), (buffer, dtype, change(index), guarded(guards)))
-            case "index":
-                return make(INDEX, (), (change(node.params[0]),))
-            case "inside":
-                return make(INSIDE, (), (guarded(node.params[0]),))
-            case _:
-                return make(node.op, args, node.params) if args else node
+        return make(node.op, args, node.params) if args else with_indices(node, change)
 
     values = rewrite([s.value for s in kernel.statements], rule)
     return Kernel(
         kernel.axes,
         tuple(replace(s, index=change(s.index), value=v) for s, v in zip(kernel.statements, values, strict=True)),
     )
+
+
+def with_indices(node: Node, change: Callable[[Extent], Extent]) -> Node:
+    """A load, index or guard with its index polynomials changed; any other node as it is."""
+
+    def guarded(guards: Any) -> Any:
+        return tuple((change(index), low, high) for index, low, high in guards)
+
+    params: Any = node.params
+    match node.op.name:
+        case "load":
+            buffer, dtype, index, guards = params
+            return make(LOAD, (), (buffer, dtype, change(index), guarded(guards)))
+        case "index":
+            return make(INDEX, (), (change(params[0]),))
+        case "inside":
+            return make(INSIDE, (), (guarded(params[0]),))
+        case _:
+            return node
 
 
 def coefficient(index: Extent, name: str) -> Extent | None:
@@ -129,10 +134,3 @@ def coefficient(index: Extent, name: str) -> Extent | None:
         if times:
             step = step + Dim({tuple(a for a in monomial if a != name): c}) if len(monomial) > 1 else step + c
     return step
-
-
-def substitute(index: Extent, name: str, value: Extent) -> Extent:
-    """The index with a linear axis replaced."""
-    step = coefficient(index, name)
-    assert step is not None
-    return index if step == 0 else index - step * Dim.symbol(name) + step * value

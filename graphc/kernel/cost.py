@@ -154,7 +154,8 @@ def workspace(slabs: Iterable[Slab], size: Size) -> Extent:
     return max(live, key=typical)
 
 
-def contraction_cost(step: Contraction, name: str, size: Size) -> Cost:
+def contraction_cost(step: Contraction, name: str = "library", size: Size = lambda extent: extent) -> Cost:
+    """The cost of a library call: each operand and the result once, a multiplication and an addition for each term."""
     node = step.node
     operands = total(size(_bytes(arg)) for arg in dict.fromkeys(node.args))
     return Cost(name, operands, size(_bytes(node)), size(_node_flops(node)))

@@ -22,6 +22,7 @@ from graphc.kernel.kernel import Kernel
 from graphc.kernel.lower import view_base
 from graphc.kernel.names import buffer_names
 from graphc.kernel.phases import Phases, plan_phases
+from graphc.kernel.unroll import unroll
 from graphc.node import CONST, PUBLIC, Literal, Node, show_source
 from graphc.types import Dim, Extent, evaluate, product
 
@@ -54,7 +55,7 @@ class Program:
     @staticmethod
     def of(graph: Graph, schedule: Schedule) -> Program:
         """Lay out a schedule: axes collapsed, phases cut, the life of every buffer known."""
-        steps = named(graph, tuple(collapse(s) if isinstance(s, Kernel) else s for s in schedule.steps))
+        steps = named(graph, tuple(unroll(collapse(s)) if isinstance(s, Kernel) else s for s in schedule.steps))
         phases = {step: plan_phases(step) for step in steps if isinstance(step, Kernel)}
         return Program(graph, steps, phases, _slabs(graph, steps, phases))
 
@@ -64,6 +65,11 @@ class Program:
     @property
     def kernels(self) -> tuple[Kernel, ...]:
         return tuple(step for step in self.steps if isinstance(step, Kernel))
+
+    @cached_property
+    def names(self) -> Mapping[Node, str]:
+        """What buffers are called."""
+        return buffer_names(self.graph, [node for step in self.steps for node in (*writes(step), *reads(step))])
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:

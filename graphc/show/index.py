@@ -10,14 +10,19 @@ from graphc.types import Dim, Extent, Quotient, Shape, product
 LARGE = 10_007  # what stands for a named dimension where only sizes matter
 
 
-def indices(position: Extent, shape: Shape, extents: Mapping[str, Extent]) -> tuple[Extent, ...]:
-    """One index an axis, given how far each loop axis runs; the position alone where it is none of such indices."""
+def indices(
+    position: Extent, shape: Shape, extents: Mapping[str, Extent], guarded: bool = False
+) -> tuple[Extent, ...]:
+    """One index an axis, given how far each loop axis runs; the position alone where indices would leave their axes.
+
+    What is guarded may leave them.
+    """
     found: list[Extent] = []
     rest = position
     for axis in range(len(shape)):
         index, rest = _split(rest, product(shape[axis + 1 :]), extents)
         found.append(index)
-    fits = all(_fits(index, extent, extents) for index, extent in zip(found, shape, strict=True))
+    fits = guarded or all(_fits(index, extent, extents) for index, extent in zip(found, shape, strict=True))
     return tuple(found) if fits and rest == 0 else (position,)
 
 
@@ -49,7 +54,7 @@ def _quotient(term: Dim, stride: Extent) -> Extent:
 
 
 def _fits(index: Extent, extent: Extent, extents: Mapping[str, Extent]) -> bool:
-    """Whether an index runs no further than its axis; where guards hold it back it may start outside."""
+    """Whether an index runs no further than its axis."""
     low, high = interval(index, extents)
     return high - low < max(1, interval(extent, {})[1])
 

@@ -1,45 +1,45 @@
 """Kernels as the loops they are: outer loops, and for each phase one pass along the lanes.
 
     kernel 0: x float32[4096, 1000] -> y float32[4096, 1000]
-              reads 16.4 MB, writes 16.4 MB, 12.3 M flops, 4.1 M exp
+              reads 16.4 MB, writes 16.4 MB, 16.4 M flops, 4.1 M exp
       for i in 4096:
-        lanes j in 1000:  a = max(x[i, j])
-        lanes j in 1000:  b[j] = exp(x[i, j] - a); c = sum(b[j])
-        lanes j in 1000:  y[i, j] = b[j] / c
+        lanes j in 1000:  m = max(x[i, j])
+        lanes j in 1000:  e[j] = exp(x[i, j] - m); s = sum(e[j])
+        lanes j in 1000:  y[i, j] = e[j] / s
 
-A value with an index, `b[j]`, is kept in a row buffer for later phases. A single index of a buffer with several axes
+A value with an index, `e[j]`, is kept in a row buffer for later phases. A single index of a buffer with several axes
 counts its elements as they lie in memory. `x[j - 1]?` is 0 where its guard does not hold.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
-from graphc.kernel.cost import contraction_cost, contracted_terms, kernel_cost
+from graphc.kernel.cost import contracted_terms, contraction_cost, kernel_cost
 from graphc.kernel.fuse import Contraction
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.names import Names, variable_name
 from graphc.kernel.phases import Phase, plan_phases
-from graphc.kernel.program import Program
-from graphc.node import CONST, PUBLIC, VAR, Node, Op
+from graphc.kernel.program import Program, reads
+from graphc.node import CONST, PUBLIC, VAR, Node, Op, topological
 from graphc.ops.contraction import pairing
 from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD, Guards
 from graphc.show.formula import expression
 from graphc.show.index import indices
-from graphc.show.infix import Expression, applied, number
-from graphc.types import Dim, Extent, product
+from graphc.show.infix import COMPARISON, SUM, Expression, number
+from graphc.types import Dim, Extent
 
 SHORT = 12  # characters that are repeated rather than named
 LONG = 60  # characters above which an expression is named though used once
-WIDTH = 110  # columns of a line of loops
+WIDTH = 110  # columns of a pass that is shown on one line
 ACCUMULATE = {"sum": "+=", "prod": "*="}
 
 
 def show_program(program: Program) -> str:
     """Kernels and library calls, in the order they run."""
     return "\n".join(
-        show_kernel(step) if isinstance(step, Kernel) else show_contraction(step, number, program)
+        show_kernel(step) if isinstance(step, Kernel) else show_contraction(program, number)
         for number, step in enumerate(program.steps)
     )
 
@@ -53,16 +53,207 @@ PUBLIC["show_program"] = show_program
 PUBLIC["show_kernel"] = show_kernel
 
 
-def show_contraction(step: Contraction, place: int, program: Program) -> str:
-    """A library call: `library 1: t0 float32[n, 10] = x float32[n, 784] @ w float32[784, 10]    sgemm, 784 terms`."""
-    node, pairs = step.node, pairing(step.node)
-    a, b = node.args
-    names = program.names
-    left = f"{names[a]}{_transposed(a.ndim - 1 not in pairs.axes_a, a)}"
-    right = f"{names[b]}{_transposed(b.ndim - 1 in pairs.axes_b, b)}"
-    cost = contraction_cost(step, "", lambda extent: extent)
+def show_contraction(program: Program, place: int) -> str:
+    """One library call; transposes are flags of the call, not copies."""
+    step = program.steps[place]
+    assert isinstance(step, Contraction)
+    node, pairs, names = step.node, pairing(step.node), program.names
+    (a, b), (left, right) = node.args, map(names.__getitem__, reads(step))
+    title = _title(f"library {place}", [f"{left} {a.type}", f"{right} {b.type}"], [f"{names[node]} {node.type}"])
+    left += ".T" if a.ndim - 1 not in pairs.axes_a else ""
+    right += ".T" if b.ndim - 1 in pairs.axes_b else ""
+    batch = f" for each of {node.shape[: len(pairs.batch_a)]}" if pairs.batch_a else ""
     gemm = "sgemm" if node.dtype.itemsize == 4 else "dgemm"
-    return (
-        f"library {place}: {left} {a.type}, {right} {b.type} -> {names[node]} {node.type}\n"
-        f"  {cost}\n  {names[node]} = {left} @ {right}  ({gemm} of {contracted_terms(node)} terms)"
-    )
+    call = f"  {names[node]} = {left} @ {right}{batch}    (BLAS {gemm}, {contracted_terms(node)} terms)"
+    return "\n".join([*title, _cost_line(f"library {place}", str(contraction_cost(step))), call])
+
+
+def _title(name: str, read: Iterable[str], written: Iterable[str]) -> list[str]:
+    """What comes in and what goes out, on as many lines as it takes."""
+    lines, line = list[str](), f"{name}:"
+    for word in [*_listed(read), "->", *_listed(written)]:
+        if len(line) + len(word) >= WIDTH:
+            lines.append(line)
+            line = " " * len(f"{name}:")
+        line += f" {word}"
+    return [*lines, line]
+
+
+def _listed(words: Iterable[str]) -> list[str]:
+    *most, last = words if (words := list(words)) else ["nothing"]
+    return [*(f"{word}," for word in most), last]
+
+
+def _cost_line(name: str, cost: str) -> str:
+    return f"{'':{len(name)}}  {cost}"
+
+
+class _Listing:
+    """One kernel being written down: what its axes and buffers are called, and how each value is shown."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel, self.phases = kernel, plan_phases(kernel)
+        self.free = kernel.free_axes
+        self.lane = kernel.lane.name if kernel.lane else ""
+        self.names = Names()
+        self.buffers = {buffer: self._buffer(buffer) for buffer in dict.fromkeys((*kernel.reads(), *kernel.writes()))}
+        self.extents: dict[str, Extent] = {axis.name: axis.extent for axis in kernel.axes}
+        for node in kernel.values:
+            if node.op is FOLD:
+                self.extents.setdefault(str(node.params[1]), node.params[2])  # type: ignore[arg-type]
+        self.axes = {name: self.names.fresh("ijklpqr"[min(k, 6)]) for k, name in enumerate(self.extents)}
+        self.definitions: dict[Node, str] = {}
+        self.shown: dict[Node, Expression] = {}
+        self._show_values()
+
+    def _buffer(self, node: Node) -> str:
+        known = self.kernel.names.get(node)
+        letter = variable_name(node) if node.op is VAR else "c" if node.op is CONST else "t"
+        return self.names.fresh(known or letter)
+
+    # -- lines ----------------------------------------------------------------------------------
+
+    def lines(self) -> Iterator[str]:
+        kernel = self.kernel
+        read, written = ([f"{self.buffers[b]} {b.type}" for b in buffers] for buffers in (kernel.reads(), kernel.writes()))
+        yield from _title(kernel.name, read, written)
+        yield _cost_line(kernel.name, str(kernel_cost(kernel, self.phases)))
+        for statement in kernel.statements:
+            if statement.reduction is not None:
+                yield f"  {self._whole(statement.buffer)} = {self._identity(statement)}"
+        yield from self._nest(0, "  ")
+
+    def _nest(self, depth: int, indent: str) -> Iterator[str]:
+        """The loops from this depth on; loops with nothing between them share a line."""
+        outer = self.kernel.axes[:-1]
+        opened: list[str] = []
+        while True:
+            at_depth = [n for n in self.phases.phases[0].uniform if self._depth(n) == depth]
+            inside = list(self._defined(at_depth))
+            if opened and (inside or depth == len(outer)):
+                yield f"{indent}for {', '.join(opened)}:"
+                opened, indent = [], indent + "  "
+            yield from (indent + line for line in inside)
+            if depth == len(outer):
+                break
+            opened.append(f"{self.axes[outer[depth].name]} in {outer[depth].extent}")
+            depth += 1
+        for number, phase in enumerate(self.phases.phases):
+            yield from (indent + line for line in self._phase(phase, first=number == 0))
+
+    def _depth(self, node: Node) -> int:
+        return max((k + 1 for k, axis in enumerate(self.kernel.axes[:-1]) if axis.name in self.free[node]), default=0)
+
+    def _phase(self, phase: Phase, first: bool) -> Iterator[str]:
+        if not first:
+            yield from self._defined(phase.uniform)
+        yield from map(self._statement, phase.row_statements)
+        work = [*self._defined(phase.varying), *self._defined(phase.folds), *map(self._statement, phase.statements)]
+        if not work:
+            return
+        assert self.kernel.lane is not None
+        head = f"lanes {self.axes[self.lane]} in {self.kernel.lane.extent}:"
+        line = f"{head}  {'; '.join(work)}"
+        yield from [line] if len(line) <= WIDTH else [head, *(f"  {part}" for part in work)]
+
+    def _defined(self, nodes: Iterable[Node]) -> Iterator[str]:
+        """The named ones of these values, and before a fold those inside it."""
+        for node in nodes:
+            if node.op is FOLD and node.params[1] != self.lane and not self._is_serial(node):
+                inner = topological(node.args)
+                yield from (self._definition(n) for n in inner if self._is_serial(n) and n in self.definitions)
+            if node in self.definitions and not self._is_serial(node):
+                yield self._definition(node)
+
+    def _is_serial(self, node: Node) -> bool:
+        """Whether it lies inside a fold that is a loop of its own."""
+        return any(axis.startswith("@s") for axis in self.free[node])
+
+    def _definition(self, node: Node) -> str:
+        return f"{self.shown[node].text} = {self.definitions[node]}"
+
+    def _statement(self, statement: Statement) -> str:
+        target, value = self._at(statement.buffer, statement.index), self.shown[statement.value].text
+        if statement.reduction is None:
+            return f"{target} = {value}"
+        name = statement.reduction.name
+        return f"{target} {ACCUMULATE[name]} {value}" if name in ACCUMULATE else f"{target} = {name}({target}, {value})"
+
+    def _whole(self, buffer: Node) -> str:
+        return f"{self.buffers[buffer]}[{', '.join(':' * buffer.ndim)}]" if buffer.shape else self.buffers[buffer]
+
+    def _identity(self, statement: Statement) -> str:
+        op = statement.reduction
+        assert op is not None and op.identity is not None
+        return number(op.identity(statement.buffer.dtype)).text
+
+    # -- values ---------------------------------------------------------------------------------
+
+    def _show_values(self) -> None:
+        values = self.kernel.values
+        uses = Counter(arg for node in values for arg in node.args)
+        uses.update(statement.value for statement in self.kernel.statements)
+        kept = frozenset(self.phases.kept)
+        for node in values:
+            text = self._expression(node)
+            many = uses[node] > 1 and len(text.text) > SHORT and node.op is not LOAD
+            is_lane_fold = node.op is FOLD and node.params[1] == self.lane
+            if node in kept or is_lane_fold or many or len(text.text) > LONG:
+                self.definitions[node] = text.text
+                text = Expression(self.names.fresh(_letter(node)) + self._suffix(node, node in kept))
+            self.shown[node] = text
+
+    def _suffix(self, node: Node, kept: bool) -> str:
+        """The indices of what exists for all lanes, or all steps of a fold, at once."""
+        axes = [self.lane] if kept else sorted(axis for axis in self.free[node] if axis.startswith("@s"))
+        return f"[{', '.join(self.axes[axis] for axis in axes)}]" if axes else ""
+
+    def _expression(self, node: Node) -> Expression:
+        match node.op:
+            case op if op is LOAD:
+                guarded = bool(node.params[3])
+                return Expression(self._at(buffer_of(node), node.params[2], guarded) + "?" * guarded)  # type: ignore[arg-type]
+            case op if op is INDEX:
+                return self._index(node.params[0])  # type: ignore[arg-type]
+            case op if op is INSIDE:
+                return self._guards(node.params[0])  # type: ignore[arg-type]
+            case op if op is FOLD:
+                return self._fold(node)
+            case op if op.name == "cast":
+                return Expression(f"{node.dtype}({self.shown[node.args[0]].text})")
+            case op if op.name == "copy":
+                return self.shown[node.args[0]]
+            case _:
+                return expression(node, [self.shown[arg] for arg in node.args])
+
+    def _fold(self, node: Node) -> Expression:
+        (body,), (reduction, axis, extent) = node.args, node.params
+        assert isinstance(reduction, Op) and isinstance(axis, str)
+        over = "" if axis == self.lane else f" for {self.axes[axis]} in {extent}"
+        return Expression(f"{reduction.name}({self.shown[body].text}{over})")
+
+    def _guards(self, guards: Guards) -> Expression:
+        tests = [f"{self._index(low).text} <= {self._index(i).text} < {self._index(high).text}" for i, low, high in guards]
+        return Expression(" and ".join(tests), COMPARISON)
+
+    # -- indices --------------------------------------------------------------------------------
+
+    def _at(self, buffer: Node, position: Extent, guarded: bool = False) -> str:
+        found = indices(position, buffer.shape, self.extents, guarded)
+        at = ", ".join(self._index(index).text for index in found)
+        return f"{self.buffers[buffer]}[{at}]" if buffer.shape else self.buffers[buffer]
+
+    def _index(self, index: Extent) -> Expression:
+        if not isinstance(index, Dim):
+            return number(index)
+        text = str(index)
+        for axis, name in reversed(self.axes.items()):  # `@10` before `@1`
+            text = text.replace(axis, name)
+        return Expression(text, SUM) if " " in text else Expression(text)
+
+
+def _letter(node: Node) -> str:
+    """The first letter of what a value is, for its name: m for a maximum, s for a sum, e for an exponential."""
+    op = node.params[0] if node.op is FOLD else node.op
+    assert isinstance(op, Op)
+    return op.name[0]

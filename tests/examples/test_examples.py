@@ -12,7 +12,7 @@ EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 SHOWN = {
     "first_graph.py": ["digraph", "kernel 0", "[1. 3. 5.]"],
-    "autodiff_chapter.py": ["2x + 12x²", "[ 0.  4.  8. 12.]", "forward", "reverse", "every claim above was checked"],
+    "autodiff_chapter.py": ["2*x + 12*x**2", "[ 0.  4.  8. 12.]", "forward", "reverse", "every claim above was checked"],
     "digits.py": ["seed 2", "held-out", "kernel 0", "before pruning", "NumPy"],
 }
 

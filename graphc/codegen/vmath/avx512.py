@@ -4,53 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from graphc.codegen.emit import Emitter, Value
+import numpy as np
+
+from graphc.codegen.emit import INT32, Emitter, Value
 
 _REGISTER_BYTES = 64
-_CURRENT_ROUNDING = ", i32 4"
-_FROM_THREE_QUARTERS_NAN_IF_NEGATIVE = 3 | 2 << 2  # vgetmant: the interval [0.75, 1.5), and its sign control
+_GETMANT_FROM_THREE_QUARTERS = 3  # the interval [0.75, 1.5)
+_GETMANT_NAN_IF_NEGATIVE = 2 << 2
 
 
 def fits(e: Emitter, x: Value) -> bool:
-    """Whether the target has AVX-512 and x fills whole registers."""
+    """Whether the target has AVX-512, and x fills registers of it."""
     size = x.lanes * x.dtype.itemsize
-    return e.target.vector_bytes == _REGISTER_BYTES and (size in (16, 32) or size % _REGISTER_BYTES == 0)
+    return e.target.vector_bytes == _REGISTER_BYTES and size >= 16 and size & (size - 1) == 0
 
 
 def scale(e: Emitter, x: Value, n: Value) -> Value:
-    """x · 2^floor(n), rounded once."""
-    return _each_register(e, lambda a, b: _instruction(e, "scalef", a, b), x, e.splat(n, x.lanes))
+    """x · 2^n, rounded once."""
+    return _each_register(e, lambda a, b: _instruction(e, "scalef", [a, b]), x, e.splat(n, x.lanes))
 
 
 def split_exponent(e: Emitter, x: Value) -> tuple[Value, Value]:
     """x = m · 2^k with m in [0.75, 1.5); k infinite at 0 and infinity, m NaN below 0."""
-    m = _each_register(e, lambda a: _instruction(e, "getmant", a, imm=_FROM_THREE_QUARTERS_NAN_IF_NEGATIVE), x)
-    exponent = lambda value: _each_register(e, lambda a: _instruction(e, "getexp", a), value)  # noqa: E731
-    return m, e.sub(exponent(x), exponent(m))  # m below 1 has the exponent -1
+    mode = e.const(_GETMANT_FROM_THREE_QUARTERS | _GETMANT_NAN_IF_NEGATIVE, INT32)
+    m = _each_register(e, lambda a: _instruction(e, "getmant", [a, mode]), x)
+    return m, e.sub(_exponent(e, x), _exponent(e, m))  # an m below 1 has the exponent -1
 
 
-def _instruction(e: Emitter, name: str, x: Value, *more: Value, imm: int | None = None) -> Value:
-    """One instruction on one register, no lane masked off."""
+def _exponent(e: Emitter, x: Value) -> Value:
+    return _each_register(e, lambda a: _instruction(e, "getexp", [a]), x)
+
+
+def _instruction(e: Emitter, name: str, operands: list[Value]) -> Value:
+    """One instruction on one register, no lane masked off, rounding as the processor is set to."""
+    x = operands[0]
     size = x.lanes * x.dtype.itemsize
-    kind = f"p{'s' if x.dtype.itemsize == 4 else 'd'}"
-    mask = f"i{max(x.lanes, 8)}"
-    types = [x.type, *(y.type for y in more)]
-    texts = [f"{y.type} {y.text}" for y in (x, *more)]
-    if imm is not None:
-        types.append("i32")
-        texts.append(f"i32 {imm}")
-    types += [x.type, mask]
-    texts += [f"{x.type} poison", f"{mask} -1"]
+    mask, rounding = Value("-1", np.dtype(f"i{max(x.lanes // 8, 1)}")), e.const(4, INT32)
+    arguments = [*operands, Value("poison", x.dtype, x.lanes), mask]
     if size == _REGISTER_BYTES:
-        types.append("i32")
-        texts.append("i32 4")
-    function = f"llvm.x86.avx512.mask.{name}.{kind}.{8 * size}"
-    e.module.declare(function, x.type, types)
-    return e.assign(f"call {x.type} @{function}({', '.join(texts)})", x.dtype, x.lanes)
+        arguments.append(rounding)
+    kind = "ps" if x.dtype.itemsize == 4 else "pd"
+    return e.call(f"llvm.x86.avx512.mask.{name}.{kind}.{8 * size}", x.type, arguments, x.dtype, x.lanes)
 
 
 def _each_register(e: Emitter, instruction: Callable[..., Value], *operands: Value) -> Value:
-    """The instruction on every full register of values wider than one."""
+    """The instruction on every register of values that may be wider than one."""
     total, lanes = operands[0].lanes, _REGISTER_BYTES // operands[0].dtype.itemsize
     if total <= lanes:
         return instruction(*operands)

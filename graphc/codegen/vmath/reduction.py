@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from graphc.codegen.emit import FLOAT64, INT64, Emitter, Value
+from graphc.codegen.emit import FLOAT64, INT64, Emitter, Value, mangle
 from graphc.codegen.vmath.polynomial import (
     MANTISSA_BITS,
     minus_product,
@@ -79,9 +79,25 @@ def _unless_far(e: Emitter, x: Value, phase: float, halves: int, reduced: list[V
     far = e.gt(x, _FAST_LIMIT[x.dtype.itemsize])
 
     def by_digits() -> list[Value]:
-        return [e.select(far, a, b) for a, b in zip(_reduce_far(e, x, phase, halves), reduced, strict=True)]
+        return [e.select(far, a, b) for a, b in zip(_call_reduce_far(e, x, phase, halves), reduced, strict=True)]
 
     return e.if_else(e.any(far), by_digits, lambda: reduced)
+
+
+def _call_reduce_far(e: Emitter, x: Value, phase: float, halves: int) -> list[Value]:
+    """`_reduce_far` as a function, of which a module needs only one, however many sines it has."""
+    name = f"reduce_far_{mangle(x.dtype, x.lanes)}_{halves}_{int(2 * phase)}"
+    triple = f"{{ {x.type}, {x.type}, {x.type} }}"
+    if name not in e.module.functions:
+        inside, result = Emitter(e.module), "poison"
+        with inside.strict():
+            parts = _reduce_far(inside, Value("%x", x.dtype, x.lanes), phase, halves)
+        for i, part in enumerate(parts):
+            result = inside.assign(f"insertvalue {triple} {result}, {part.type} {part.text}, {i}", x.dtype).text
+        inside.line(f"ret {triple} {result}")
+        inside.define(name, [f"{x.type} %x"], triple, "internal")
+    result = e.assign(f"call {triple} @{name}({x.type} {x.text}) noinline cold", x.dtype).text
+    return [e.assign(f"extractvalue {triple} {result}, {i}", x.dtype, x.lanes) for i in range(3)]
 
 
 def _reduce_far(e: Emitter, x: Value, phase: float, halves: int) -> list[Value]:

@@ -1,0 +1,91 @@
+"""Unroll: a short innermost axis is written out, and vectors run along the axis around it.
+
+Vectors of three lanes are wasteful. Of `[n, 3]` each statement becomes three, one for each index of the short
+axis; a fold over it becomes a chain of operations; what was accumulated over the new lane becomes a fold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+
+from graphc.kernel.collapse import with_indices
+from graphc.kernel.kernel import Axis, Kernel, Statement
+from graphc.node import Node, Op, make
+from graphc.ops.arithmetic import ADD, MAXIMUM, MINIMUM, MULTIPLY
+from graphc.ops.logic import BITWISE_AND, BITWISE_OR
+from graphc.ops.scalar import FOLD
+from graphc.types import extent_symbols, substitute
+
+SHORT = 8  # the longest axis written out
+LONG = 16  # the shortest axis worth making the lane instead
+STATEMENTS = 24  # how many may come of it
+
+_COMBINE = {"sum": ADD, "prod": MULTIPLY, "max": MAXIMUM, "min": MINIMUM}
+_COMBINE_BOOL = {"max": BITWISE_OR, "min": BITWISE_AND}
+
+
+def unroll(kernel: Kernel) -> Kernel:
+    """The kernel with its short innermost axes written out, as long as a longer one is outside."""
+    while _is_worth_it(kernel):
+        kernel = _write_out(kernel)
+    return kernel
+
+
+def _is_worth_it(kernel: Kernel) -> bool:
+    if len(kernel.axes) < 2:
+        return False
+    *outer, inner = [axis.extent for axis in kernel.axes]
+    return (
+        isinstance(inner, int)
+        and 0 < inner <= SHORT
+        and any(not isinstance(extent, int) or extent >= LONG for extent in outer)
+        and len(kernel.statements) * inner <= STATEMENTS
+    )
+
+
+def _write_out(kernel: Kernel) -> Kernel:
+    *outer, lane, short = kernel.axes
+    copies = _copies(kernel, short)
+    statements: list[Statement] = []
+    for statement in kernel.statements:
+        varies = short.name in kernel.free_axes[statement.value] | extent_symbols(statement.index)
+        for k in range(_length(short) if varies else 1):
+            index = substitute(statement.index, {short.name: k})
+            statements.append(_fold_lane(replace(statement, index=index, value=copies[k, statement.value]), lane, outer))
+    return Kernel((*outer, lane), tuple(statements))
+
+
+def _copies(kernel: Kernel, short: Axis) -> dict[tuple[int, Node], Node]:
+    """Every scalar node at every index of the short axis; a fold over it combines what is folded at all of them."""
+    copies: dict[tuple[int, Node], Node] = {}
+    for node in kernel.values:
+        for k in range(_length(short)):
+            if node.op is FOLD and node.params[1] == short.name:
+                copies[k, node] = _combined(node, [copies[j, node.args[0]] for j in range(_length(short))])
+            elif node.args:
+                copies[k, node] = make(node.op, tuple([copies[k, arg] for arg in node.args]), node.params)
+            else:
+                copies[k, node] = with_indices(node, lambda index, k=k: substitute(index, {short.name: k}))
+    return copies
+
+
+def _length(axis: Axis) -> int:
+    assert isinstance(axis.extent, int)
+    return axis.extent
+
+
+def _combined(fold: Node, values: list[Node]) -> Node:
+    reduction = fold.params[0]
+    assert isinstance(reduction, Op)
+    table = _COMBINE_BOOL if fold.dtype.kind == "b" else _COMBINE
+    return reduce(lambda a, b: make(table[reduction.name], (a, b)), values)
+
+
+def _fold_lane(statement: Statement, lane: Axis, outer: list[Axis]) -> Statement:
+    """What accumulated over the new lane is folded along it instead."""
+    if statement.reduction is None or lane.name in extent_symbols(statement.index):
+        return statement
+    value = make(FOLD, (statement.value,), (statement.reduction, lane.name, lane.extent))
+    still = any(axis.name not in extent_symbols(statement.index) for axis in outer)
+    return replace(statement, value=value, reduction=statement.reduction if still else None)

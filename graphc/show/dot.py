@@ -1,0 +1,182 @@
+"""Graphs as DOT, for Graphviz: variables are ovals, operators boxes, constants plain numbers, outputs double circles.
+
+The part that only gradients need is orange, what was pruned grey and dashed, kernels are frames around their nodes.
+Edges carry types; a tooltip says where in the user's program a node was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast
+
+from graphc.kernel.fuse import Contraction
+from graphc.kernel.program import Program, writes
+from graphc.node import CONST, VAR, Node, show_source, topological
+from graphc.show.infix import number
+from graphc.show.pruning import needed_by, pruned, reason
+from graphc.show.text import inline_numbers, literal, parameters, roots_of
+from graphc.sym.inspect import method
+from graphc.sym.record import CALL, ITEM, Template
+
+Attributes = dict[str, str]
+
+GRAPH = (
+    'graph [ordering="in", bgcolor="white", fontname="Helvetica", fontsize="11", nodesep="0.3", ranksep="0.45"]',
+    'node [fontname="Helvetica", fontsize="11", style="filled,rounded", shape="box", height="0.32", margin="0.12,0.04", '
+    'color="#5b7aa8", fillcolor="#e9f0fa", fontcolor="#1d2b3f", penwidth="1.1"]',
+    'edge [fontname="Helvetica", fontsize="8", color="#8a94a3", fontcolor="#6b7480", arrowsize="0.6"]',
+)
+VARIABLE: Attributes = {"shape": "ellipse", "style": "filled", "fillcolor": "#d8efdc", "color": "#4d8a5b"}
+NUMBER: Attributes = {"shape": "plaintext", "style": "", "height": "0.2", "margin": "0.03"}
+ARRAY: Attributes = {"shape": "note", "style": "filled", "fillcolor": "#f3f3f0", "color": "#8c8c80"}
+GRADIENT: Attributes = {"fillcolor": "#fdebd3", "color": "#c98a3a"}
+OUTPUT: Attributes = {"shape": "doublecircle", "style": "filled", "fillcolor": "#fbf7d5", "color": "#a8983f", "margin": "0.02"}
+PRUNED: Attributes = {"style": "dashed,rounded", "color": "#b5b5b5", "fontcolor": "#a3a3a3"}
+PRUNED_EDGE: Attributes = {"style": "dashed", "color": "#c8c8c8", "fontcolor": "#b5b5b5"}
+
+
+@method
+def to_dot(
+    outputs: Any,
+    path: str | PathLike[str] | None = None,
+    *,
+    gradients: Any = (),
+    whole: Any = (),
+    types: bool = True,
+) -> str:
+    """A node, a graph, a structure of nodes or a compiled function as DOT text, written to a file if one is named.
+
+    What only `gradients` need, nodes among the outputs, is coloured apart. What only `whole` needs, a larger graph
+    that the outputs were pruned from, is drawn grey beside it. Of a compiled function, the graph that runs is drawn,
+    each kernel a frame. Without `types`, edges are bare.
+    """
+    program = outputs if isinstance(outputs, Program) else getattr(outputs, "program", None)
+    graph = program.graph if isinstance(program, Program) else outputs
+    drawing = _Drawing(roots_of(graph), roots_of(gradients), roots_of(whole), types)
+    text = drawing.text(_kernels(program) if isinstance(program, Program) else {})
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def _kernels(program: Program) -> dict[str, list[Node]]:
+    """What each step computes: from what it stores down to what is stored elsewhere."""
+    stored = {node for step in program.steps for node in writes(step)}
+    taken: set[Node] = set()
+    frames: dict[str, list[Node]] = {}
+    for k, step in enumerate(program.steps):
+        mine = set(writes(step))
+        cone = topological(mine, lambda node: (node in stored and node not in mine) or node.op.kind == "source")
+        inside = [n for n in cone if n in mine or not (n in stored or n in taken or n.op.kind == "source")]
+        taken |= set(inside)
+        frames[f"library {k}" if isinstance(step, Contraction) else f"kernel {k}"] = inside
+    return frames
+
+
+@dataclass
+class _Drawing:
+    """A graph being drawn."""
+
+    roots: tuple[Node, ...]
+    gradients: tuple[Node, ...]
+    whole: tuple[Node, ...]
+    types: bool
+    numbers: Mapping[Node, object] = field(init=False)
+    identity: dict[Node, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        order = topological((*self.roots, *self.whole))
+        self.numbers = inline_numbers(order, (*self.roots, *self.whole))
+        self.drawn = [node for node in order if node not in self.numbers]
+        self.identity = {node: f"n{k}" for k, node in enumerate(self.drawn)}
+        forward = [root for root in self.roots if root not in set(self.gradients)]
+        self.forward = set(topological(forward)) if self.gradients else set(order)
+        self.grey = set(pruned(list(self.roots), list(self.whole))) if self.whole else set[Node]()
+        self.needed = needed_by(self.whole)
+
+    def text(self, frames: Mapping[str, list[Node]]) -> str:
+        body = [*GRAPH, *self._nodes(frames), *self._outputs()]
+        return "\n".join(["digraph graphc {", *(f"  {line}" for line in body), "}"]) + "\n"
+
+    def _nodes(self, frames: Mapping[str, list[Node]]) -> Iterator[str]:
+        framed = {node for nodes in frames.values() for node in nodes}
+        for k, (title, nodes) in enumerate(frames.items()):
+            yield f"subgraph cluster_{k} {{"
+            yield f"  {attributes({'label': title, 'style': 'rounded', 'color': '#b9c2cf', 'fontcolor': '#6b7480'}, ';')}"
+            yield from (f"  {line}" for node in nodes if node not in self.numbers for line in self._node(node))
+            yield "}"
+        for node in self.drawn:
+            if node not in framed:
+                yield from self._node(node)
+        for node in self.drawn:
+            yield from self._edges(node)
+
+    def _node(self, node: Node) -> Iterator[str]:
+        """The node, and beside it the numbers it takes."""
+        yield f"{self.identity[node]} {attributes(self._look(node))}"
+        for i, arg in enumerate(node.args):
+            if arg in self.numbers:
+                look = NUMBER | {"label": number(self.numbers[arg]).text} | self._greyed(node)
+                yield f"{self.identity[node]}_{i} {attributes(look)}"
+
+    def _edges(self, node: Node) -> Iterator[str]:
+        for i, arg in enumerate(node.args):
+            look = {"tooltip": f"argument {i} of {node.op.name}"} | (PRUNED_EDGE if node in self.grey else {})
+            if arg in self.numbers:
+                yield f"{self.identity[node]}_{i} -> {self.identity[node]} {attributes(look | {'arrowsize': '0.4'})}"
+            else:
+                yield f"{self.identity[arg]} -> {self.identity[node]} {attributes(look | self._type(arg))}"
+
+    def _type(self, node: Node) -> Attributes:
+        return {"label": f" {node.type}"} if self.types and node.type is not None else {}
+
+    def _greyed(self, node: Node) -> Attributes:
+        return PRUNED if node in self.grey else {}
+
+    def _look(self, node: Node) -> Attributes:
+        """Shape, colours and label of a node."""
+        source = {"tooltip": show_source(node.source)}
+        if node in self.grey:
+            source = {"tooltip": f"{show_source(node.source)}: pruned, {reason(self.needed[node])}"}
+        match node.op:
+            case op if op is VAR:
+                look = VARIABLE | {"label": node.name}
+            case op if op is CONST:
+                look = ARRAY | {"label": literal(node)}
+            case _:
+                look = ({} if node in self.forward else GRADIENT) | {"label": _label(node)}
+        return look | source | self._greyed(node)
+
+    def _outputs(self) -> Iterator[str]:
+        names = {root: f"d{k}" for k, root in enumerate(self.gradients)}
+        for k, root in enumerate(self.roots):
+            label = names.get(root, "y" if len(self.roots) == 1 else f"y{k}")
+            yield f"out{k} {attributes(OUTPUT | {'label': label, 'tooltip': f'output {k}'})}"
+            yield f"{self.identity[root]} -> out{k} {attributes(self._type(root))}"
+
+
+def _label(node: Node) -> str:
+    """The operator, and below it its parameters, those that the type does not show."""
+    if node.op is CALL:
+        name, template = cast("tuple[str, Template]", node.params)
+        return f"{name}\n{template.show('·' for _ in node.args)}"
+    if node.op is ITEM:
+        return f"[{node.params[0]}]"
+    return "\n".join([node.op.name, *parameters(node)])
+
+
+def attributes(values: Mapping[str, str], end: str = "") -> str:
+    """`[label="x", shape="box"]`, or with an end, `label="x";`, any text escaped."""
+    pairs = [f"{name}={quoted(value)}" for name, value in values.items()]
+    return " ".join(f"{pair}{end}" for pair in pairs) if end else f"[{', '.join(pairs)}]"
+
+
+def quoted(text: str) -> str:
+    """Text as a DOT string that shows every character as it is."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{"".join(c if c.isprintable() else " " for c in escaped)}"'
+
+
