@@ -16,15 +16,19 @@ from graphc.check import check_gradient
 from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, ShapeError
 from graphc.graph import Graph
 from graphc.interpret import interpret
+from graphc.kernel.cost import Cost
 from graphc.node import Node
+from graphc.passes.api import simplify
 from graphc.runtime.function import Function, compile
 from graphc.settings import default_float, set_default_float, use_default_float
+from graphc.show import cost, formula, to_dot, to_text, why
 from graphc.types import Dim, Type
 
 Executor = _executor.Executor
 
 __all__ = [
     "BindError",
+    "Cost",
     "DTypeError",
     "Dim",
     "Executor",
@@ -38,13 +42,19 @@ __all__ = [
     "Type",
     "check_gradient",
     "compile",
+    "cost",
     "default_float",
+    "formula",
     "grad",
     "hvp",
     "interpret",
     "jvp",
     "set_default_float",
+    "simplify",
     "sym",
+    "to_dot",
+    "to_text",
     "use_default_float",
     "vjp",
+    "why",
 ]

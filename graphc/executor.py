@@ -6,7 +6,7 @@ what is kept). Both read the caller's own arrays, and the backward program write
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias, cast
 
@@ -19,12 +19,12 @@ from graphc.graph import Graph
 from graphc.node import Node, show_source, topological, variable
 from graphc.ops.arithmetic import ADD
 from graphc.ops.movement import fill
-from graphc.runtime.function import Function, compile
+from graphc.runtime.function import compile
 from graphc.settings import default_float
-from graphc.sym.inspect import method
+from graphc.sym.inspect import infer_shape, method
 from graphc.sym.record import replay
 from graphc.tree import flatten
-from graphc.types import Type, as_shape, evaluate, match_extents
+from graphc.types import Dim, Shape, Type, as_dtype, evaluate, match_extents
 
 __all__ = ["Executor", "bind", "simple_bind"]
 
@@ -50,7 +50,7 @@ class Executor:
         self._requests = {v: request for v, (request, _) in gradients.items()}
         self._heads = [variable(f"@head{k}", y.type) for k, y in enumerate(outputs)]
         self._kept_values: list[Array] = []
-        self._backward: dict[tuple[bool, ...], Function] = {}
+        self._backward: dict[tuple[bool, ...], Callable[..., Any]] = {}
 
     def forward(self, **data: Any) -> list[Array]:
         """Compute the outputs; data given by name is first written into the arguments' arrays."""
@@ -101,7 +101,7 @@ class Executor:
     # -- the two programs -----------------------------------------------------------------------
 
     @cached_property
-    def _forward(self) -> Function:
+    def _forward(self) -> Callable[..., Any]:
         return compile(list(self._arguments), [list(self._nodes), self._kept])
 
     @cached_property
@@ -191,22 +191,18 @@ def bind(node: Any, args: Any, args_grad: Any = None, grad_req: Any = "write") -
     variables = Graph.of(roots).inputs
     named = _by_name("args", args, variables)
     arrays = [_as_argument(v, named) for v in variables]
-    typed = {v: variable(v.name, Type(a.dtype, a.shape)) for v, a in zip(variables, arrays) if v.type is None}
+    typed = {v: variable(v.name, Type(as_dtype(a.dtype), a.shape)) for v, a in zip(variables, arrays) if v.type is None}
     arguments = {typed.get(v, v): array for v, array in zip(variables, arrays)}
     _check(arguments)
     return Executor(replay(roots, typed), arguments, _gradients(arguments, args_grad, grad_req))
 
 
 @method
-def simple_bind(node: Any, grad_req: Any = "write", **shapes: Any) -> Executor:
+def simple_bind(node: Node, grad_req: Any = "write", **shapes: Any) -> Executor:
     """An executor on arrays of zeros, made in the shapes given by name or declared."""
-    arrays: dict[str, Array] = {}
-    for v in Graph.of(flatten(node)[0]).inputs:
-        if v.type is None and v.name not in shapes:
-            raise BindError(f"simple_bind: {v.name} ({show_source(v.source)}) has no declared shape; give {v.name}=(…)")
-        shape = as_shape(shapes.pop(v.name)) if v.name in shapes else v.shape
-        arrays[v.name] = np.zeros(shape, default_float() if v.type is None else v.dtype)
-    return bind(node, arrays | shapes, grad_req=grad_req)
+    found, _, _ = infer_shape(node, **shapes)
+    arrays = [_zeros(v, shape) for v, shape in zip(Graph.of(node).inputs, found)]
+    return bind(node, arrays, grad_req=grad_req)
 
 
 @method
@@ -222,7 +218,7 @@ def eval(node: Node, **bindings: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _program(node: Node) -> Function:
+def _program(node: Node) -> Callable[..., Any]:
     return compile(list(Graph.of(node).inputs), node)
 
 
@@ -236,6 +232,15 @@ def _by_name(what: str, given: Any, variables: Sequence[Node]) -> dict[str, Any]
     if unknown := given.keys() - set(names):
         raise BindError(f"bind: {what} names {', '.join(sorted(unknown))}; the arguments are {', '.join(names)}")
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _zeros(v: Node, shape: Shape) -> Array:
+    if open_extents := [str(extent) for extent in shape if isinstance(extent, Dim)]:
+        raise BindError(
+            f"simple_bind: nothing says what {', '.join(open_extents)} is in {v.name} ({show_source(v.source)}); "
+            f"give {v.name}=(…)"
+        )
+    return np.zeros(cast("tuple[int, ...]", shape), default_float() if v.type is None else v.dtype)
 
 
 def _as_argument(v: Node, named: Mapping[str, Any]) -> Array:

@@ -24,9 +24,10 @@ LAYERS = [
     ["autodiff"],
     ["passes"],
     ["kernel"],
+    ["show"],
     ["codegen"],
     ["runtime"],
-    ["check", "executor", "interpret", "show", "io"],
+    ["check", "executor", "interpret", "io"],
     ["__init__"],
 ]
 HEAVY = {"networkx", "matplotlib", "scipy", "platformdirs"}  # may be imported inside a function, and only there

@@ -6,18 +6,19 @@ kernel nothing is read before the fold it waits for is complete; no two buffers 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from graphc.errors import InternalError
 from graphc.graph import Graph
 from graphc.kernel.collapse import coefficient
+from graphc.kernel.cost import total
 from graphc.kernel.fuse import Contraction
-from graphc.kernel.kernel import Kernel, Statement, indices_of, own_axes
-from graphc.kernel.phases import Phases
+from graphc.kernel.kernel import Kernel, Statement
+from graphc.kernel.phases import Phase, Phases
 from graphc.kernel.program import Program, Slab, place, reads, writes
-from graphc.node import Node, topological
-from graphc.ops.scalar import FOLD, LOAD
-from graphc.types import Dim, Extent, evaluate, extent_symbols, product
+from graphc.node import Node, show_source, topological
+from graphc.ops.scalar import FOLD
+from graphc.types import Dim, Extent, evaluate, extent_symbols
 
 LARGE = 1009  # what stands for a named dimension
 
@@ -30,7 +31,7 @@ def check_steps(stage: str, graph: Graph, steps: Sequence[Kernel | Contraction])
         where = f"{stage}, step {number}"
         for node in reads(step):
             _require(node in there, where, f"{_named(node)} is read before it is written")
-        for node in writes(step):
+        for node in dict.fromkeys(writes(step)):
             _require(node not in written, where, f"{_named(node)} is written a second time")
             written.add(node)
         there |= written
@@ -47,38 +48,127 @@ def check_kernel(where: str, kernel: Kernel) -> None:
     for statement in kernel.statements:
         free = kernel.free_axes[statement.value] | {s for s in extent_symbols(statement.index) if s[0] == "@"}
         _require(free <= axes.keys(), where, f"{', '.join(sorted(free - axes.keys()))} is no axis of the kernel")
-        _check_store(where, statement, axes)
+    for buffer in dict.fromkeys(kernel.writes()):
+        _check_stores(where, kernel, buffer, [s for s in kernel.statements if s.buffer is buffer])
     for node in kernel.values:
         if node.op is FOLD and node.params[1] in axes:
             whole = node.params[1] == lane and node.params[2] == axes[lane]
             _require(whole, where, f"a {_named(node)} runs along {node.params[1]}, but not along the whole lane axis")
 
 
-def _check_store(where: str, statement: Statement, axes: Mapping[str, Extent]) -> None:
-    """The index counts through the buffer: each axis steps over what the faster ones cover together."""
+def _check_stores(where: str, kernel: Kernel, buffer: Node, statements: Sequence[Statement]) -> None:
+    """The statements of one buffer write each element once, or accumulate into each over the axes they leave out."""
+    axes = {axis.name: axis.extent for axis in kernel.axes}
     if any(extent == 0 for extent in axes.values()):
         return
-    steps = {name: coefficient(statement.index, name) for name in axes}
-    moving = {name: step for name, step in steps.items() if step != 0}
+    walks = {tuple(coefficient(s.index, name) for name in axes) for s in statements}
+    _require(len(walks) == 1 and None not in (walk := walks.pop()), where, f"{_named(buffer)} is not stored along axes")
+    steps = dict(zip(axes, walk))
+    starts = [s.index - total(step * Dim.symbol(name) for name, step in steps.items()) for s in statements]  # type: ignore[operator]
+    covered = _covered([(step, axes[name]) for name, step in steps.items() if step != 0], set(starts))
+    _require(covered == buffer.size, where, f"stores at {statements[0].index} do not count through {_named(buffer)}")
+    if any(s.reduction is not None for s in statements):
+        return
+    _require(len(set(starts)) == len(starts), where, f"{_named(buffer)} is stored twice at {statements[0].index}")
+    idle = {name for name, step in steps.items() if step == 0 and axes[name] != 1}
+    again = {name for s in statements for name in idle & (kernel.free_axes[s.value] | set(list(axes)[:-1]))}
+    _require(not again, where, f"{_named(buffer)} is stored again along {', '.join(sorted(again))}")
+
+
+def _covered(axes: list[tuple[Extent, Extent]], starts: set[Extent]) -> Extent | None:
+    """How many positions are reached, each once and without a gap: every axis, and every run of starts, steps over
+    what is covered already. None if one does not."""
     covered: Extent = 1
-    while moving:
-        fits = [name for name, step in moving.items() if step == covered]
-        _require(bool(fits), where, f"the index {statement.index} does not count through {_named(statement.buffer)}")
-        name = next((name for name in fits if axes[name] == 1), fits[0])
-        covered = covered * axes[name]
-        del moving[name]
-    whole = covered == statement.buffer.size
-    _require(whole, where, f"the index {statement.index} covers {covered} of {_named(statement.buffer)}")
-    idle = [name for name, step in steps.items() if step == 0 and axes[name] != 1]
-    if statement.reduction is None:
-        open_axes = [name for name in idle if name not in _closed(statement.value, list(axes)[-1:])]
-        _require(not open_axes, where, f"{_named(statement.buffer)} is stored again along {', '.join(open_axes)}")
+    while axes or len(starts) > 1:
+        fits = sorted((axis for axis in axes if axis[0] == covered), key=lambda axis: axis[1] != 1)
+        if fits:
+            axes = [axis for axis in axes if axis is not fits[0]]
+            covered = covered * fits[0][1]
+            continue
+        first = {start for start in starts if start - covered not in starts}
+        count = len(starts) // len(first)
+        if count < 2 or starts != {start + k * covered for start in first for k in range(count)}:
+            return None
+        starts, covered = first, covered * count
+    return covered if starts == {0} else None
 
 
-def _closed(value: Node, lane: Sequence[str]) -> Sequence[str]:
-    """The lane, if the value is one of the row: then it is stored once a row."""
-    return [] if any(name in own_axes(node) for name in lane for node in _unfolded(value)) else lane
+def check_phases(where: str, kernel: Kernel, phases: Phases) -> None:
+    """Raise `InternalError` unless all phases together do all there is to do, and none reads what is not there yet."""
+    folds = [node for node in kernel.values if node.op is FOLD and kernel.lane and node.params[1] == kernel.lane.name]
+    ended = [fold for phase in phases.phases for fold in phase.folds]
+    _require(set(folds) == set(ended) and len(folds) == len(ended), where, "a fold is not in one phase exactly")
+    done = [s for phase in phases.phases for s in (*phase.statements, *phase.row_statements)]
+    wanted, found = (sorted(map(id, statements)) for statements in (kernel.statements, done))
+    _require(wanted == found, where, "a statement is not in one phase exactly")
+    there: set[Node] = set()
+    for number, phase in enumerate(phases.phases):
+        there = _check_phase(f"{where}, phase {number}", kernel, phase, there)
 
 
-def _unfolded(value: Node) -> list[Node]:
-    return topological([value], lambda node: node.op is FOLD)
+def _check_phase(where: str, kernel: Kernel, phase: Phase, there: set[Node]) -> set[Node]:
+    """What is there after the phase, given what is there before: uniform values, and those in row buffers."""
+
+    def take(node: Node, known: set[Node]) -> None:
+        for arg in _outside_folds(kernel, node):
+            _require(arg in known, where, f"{_named(node)} reads {_named(arg)}, which is not there yet")
+        known.add(node)
+
+    def ready(node: Node, known: set[Node]) -> None:
+        _require(node in known, where, f"{_named(node)} is stored or folded, but not there yet")
+
+    for node in phase.uniform:
+        take(node, there)
+    for statement in phase.row_statements:
+        ready(statement.value, there)
+    lanes = set(there)
+    for node in phase.varying:
+        if not is_serial(kernel, node):
+            take(node, lanes)
+    for node in (*phase.keeps, *(fold.args[0] for fold in phase.folds), *(s.value for s in phase.statements)):
+        ready(node, lanes)
+    return there.union(phase.keeps, phase.folds)
+
+
+def is_serial(kernel: Kernel, node: Node) -> bool:
+    """Whether the value is one inside a fold that is a loop of its own."""
+    return any(axis.startswith("@s") for axis in kernel.free_axes[node])
+
+
+def _outside_folds(kernel: Kernel, node: Node) -> Iterator[Node]:
+    """The arguments of a node; of a fold with a loop of its own, what that loop reads from outside."""
+    inner = topological(node.args, lambda arg: not is_serial(kernel, arg))
+    return (arg for arg in inner if not is_serial(kernel, arg))
+
+
+def check_program(program: Program) -> None:
+    """Raise `InternalError` unless steps, phases and memory plan of a program fit each other."""
+    check_steps("collapse", program.graph, program.steps)
+    for number, step in enumerate(program.steps):
+        if isinstance(step, Kernel):
+            check_phases(f"phases, step {number}", step, program.phases[step])
+    sizes = dict.fromkeys(program.symbols, LARGE)
+    check_slabs([Slab(evaluate(slab.size, sizes), slab.first, slab.last) for slab in program.slabs.values()])
+
+
+def check_slabs(slabs: list[Slab]) -> None:
+    """Raise `InternalError` if two buffers share memory while both are needed."""
+    offsets, workspace = place(slabs)
+    spans = sorted(
+        ((offset, offset + evaluate(slab.size, {}), slab) for offset, slab in zip(offsets, slabs) if slab.size != 0),
+        key=lambda span: span[0],
+    )
+    for k, (_, end, slab) in enumerate(spans):
+        _require(end <= workspace, "plan", f"a buffer ends at {end} of {workspace} bytes")
+        for start, _, other in spans[k + 1 :]:
+            apart = start >= end or slab.last < other.first or other.last < slab.first
+            _require(apart, "plan", f"two buffers share memory at {start} while both are needed")
+
+
+def _named(node: Node) -> str:
+    return f"{node.name} ({show_source(node.source)})"
+
+
+def _require(holds: bool, where: str, what: str) -> None:
+    if not holds:
+        raise InternalError(f"{where}: {what}")

@@ -120,14 +120,13 @@ def program_cost(program: Program, dims: Mapping[str, int] | None = None) -> Pro
     def size(extent: Extent) -> Extent:
         return evaluate(extent, dims) if dims else extent
 
-    numbers = {step: f"kernel {k}" for k, step in enumerate(program.steps)}
     steps = tuple(
-        kernel_cost(step, program.phases[step], numbers[step], size)
+        kernel_cost(step, program.phases[step], title, size)
         if isinstance(step, Kernel)
-        else contraction_cost(step, numbers[step].replace("kernel", "library"), size)
-        for step in program.steps
+        else contraction_cost(step, title, size)
+        for step, title in zip(program.steps, program.titles, strict=True)
     )
-    ends = [*(x for x in program.graph.nodes if x.op.kind == "source" and (x.shape or x.op is not CONST))]
+    sources = [node for node in program.graph.nodes if node.op.kind == "source" and (node.op is not CONST or node.shape)]
     functions: Counter[str] = Counter()
     for step in steps:
         for name, count in step.functions.items():
@@ -140,7 +139,7 @@ def program_cost(program: Program, dims: Mapping[str, int] | None = None) -> Pro
         functions=dict(functions),
         steps=steps,
         workspace=workspace(program.slabs.values(), size),
-        floor_bytes=total(size(_bytes(node)) for node in (*ends, *program.graph.outputs)),
+        floor_bytes=total(size(_bytes(node)) for node in (*sources, *program.graph.outputs)),
     )
 
 
@@ -154,7 +153,7 @@ def workspace(slabs: Iterable[Slab], size: Size) -> Extent:
     return max(live, key=typical)
 
 
-def contraction_cost(step: Contraction, name: str = "library", size: Size = lambda extent: extent) -> Cost:
+def contraction_cost(step: Contraction, name: str = "call", size: Size = lambda extent: extent) -> Cost:
     """The cost of a library call: each operand and the result once, a multiplication and an addition for each term."""
     node = step.node
     operands = total(size(_bytes(arg)) for arg in dict.fromkeys(node.args))
@@ -193,7 +192,8 @@ class _Counting:
                 self.flops = self.flops + statement.reduction.flops * self._times_stored(statement)
         loads = [node for node in self.kernel.values if node.op is LOAD]
         read = total(self._read(buffer, loads) for buffer in self.kernel.reads())
-        moved = [self._written(statement) for statement in self.kernel.statements] + list(map(self._row_buffer, self.kept))
+        stores = {statement.buffer: statement for statement in self.kernel.statements}
+        moved = [*map(self._written, stores.values()), *map(self._row_buffer, self.kept)]
         read, written = read + total(r for r, _ in moved), total(w for _, w in moved)
         return Cost(name, read, written, self.flops, dict(self.functions))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import Any, cast
 
 import numpy as np
@@ -65,6 +66,11 @@ class Program:
     @property
     def kernels(self) -> tuple[Kernel, ...]:
         return tuple(step for step in self.steps if isinstance(step, Kernel))
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """What steps are called."""
+        return step_titles(self.steps)
 
     @cached_property
     def names(self) -> Mapping[Node, str]:
@@ -170,12 +176,18 @@ def writes(step: Kernel | Contraction) -> Iterable[Node]:
 
 
 def named(graph: Graph, steps: tuple[Kernel | Contraction, ...]) -> tuple[Kernel | Contraction, ...]:
-    """The steps, their kernels numbered and with the names that buffers have in this program."""
+    """The steps, their kernels with the names that they and their buffers have in this program."""
     names = buffer_names(graph, [node for step in steps for node in (*writes(step), *reads(step))])
     return tuple(
-        replace(step, name=f"kernel {k}", names=names) if isinstance(step, Kernel) else step
-        for k, step in enumerate(steps)
+        replace(step, name=title, names=names) if isinstance(step, Kernel) else step
+        for step, title in zip(steps, step_titles(steps), strict=True)
     )
+
+
+def step_titles(steps: Iterable[Kernel | Contraction]) -> list[str]:
+    """`kernel 0`, `kernel 1`, … and `call 0`, `call 1`, … for library calls."""
+    kernels, calls = count(), count()
+    return [f"kernel {next(kernels)}" if isinstance(step, Kernel) else f"call {next(calls)}" for step in steps]
 
 
 def _slabs(

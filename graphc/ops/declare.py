@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from operator import add
+from operator import add, and_
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from graphc.errors import DTypeError, ShapeError
@@ -25,6 +25,7 @@ TypeRule: TypeAlias = Callable[[Sequence[Type], Params], Type]
 
 KINDS = {"b": "bool", "i": "integers", "u": "unsigned integers", "f": "floats"}
 SHAPES = ((), (5,), (2, 3), (0,))
+MASKS = 3  # how many masks of a cotangent stay apart
 
 
 def elementwise(
@@ -135,6 +136,10 @@ class Mask(NamedTuple):
     def apply(self, inner: Node) -> Node:
         return where(self.condition, 0, inner) if self.inverted else where(self.condition, inner, 0)
 
+    def holds(self) -> Node:
+        """Where something shows through."""
+        return ~self.condition if self.inverted else self.condition
+
 
 def unmask(g: Node) -> tuple[Mask | None, Node]:
     """The outermost mask of a node, and what it masks."""
@@ -148,14 +153,22 @@ def unmask(g: Node) -> tuple[Mask | None, Node]:
 
 
 def through_mask(rule: Callable[[Node], Node | None], g: Node) -> Node | None:
-    """A linear rule of a cotangent, its masks kept outside."""
+    """A linear rule of a cotangent, its masks kept outside: a few of them, the others joined to one."""
     masks: list[Mask] = []
     mask, inner = unmask(g)
     while mask is not None:
         masks.append(mask)
         mask, inner = unmask(inner)
     part = rule(inner)
-    return part if part is None else reduce(lambda inner, mask: mask.apply(inner), reversed(masks), part)
+    return part if part is None else reduce(lambda inner, mask: mask.apply(inner), reversed(_few(masks)), part)
+
+
+def _few(masks: list[Mask]) -> list[Mask]:
+    """The same masks, the inner ones joined where there are many: a chain of masks must not grow with its square."""
+    if len(masks) <= MASKS:
+        return masks
+    outer, inner = masks[: MASKS - 1], masks[MASKS - 1 :]
+    return [*outer, Mask(reduce(and_, [mask.holds() for mask in inner]), False)]
 
 
 def accumulate(g: Node, h: Node) -> Node:

@@ -10,6 +10,7 @@ from graphc.passes.outputs import separate_outputs
 from graphc.passes.simplify import simplify
 
 Pass = Callable[[Graph], Graph]
+Watcher = Callable[[str, Graph, Graph], None]
 
 
 def pipeline(library: bool, fast_math: bool) -> list[tuple[str, Pass]]:
@@ -22,8 +23,10 @@ def pipeline(library: bool, fast_math: bool) -> list[tuple[str, Pass]]:
     ]
 
 
-def optimise(graph: Graph, library: bool, fast_math: bool = False) -> Graph:
-    """Run the whole pipeline."""
-    for _, run in pipeline(library, fast_math):
-        graph = run(graph)
+def optimise(graph: Graph, library: bool, fast_math: bool = False, watch: Watcher | None = None) -> Graph:
+    """Run the whole pipeline; `watch(name, before, after)` sees every pass."""
+    for name, run in pipeline(library, fast_math):
+        before, graph = graph, run(graph)
+        if watch is not None:
+            watch(name, before, graph)
     return graph

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from threading import RLock
 from typing import Any
 
@@ -19,6 +20,7 @@ from graphc.codegen.program import ENTRY, emit_program
 from graphc.codegen.target import Target
 from graphc.errors import BindError
 from graphc.graph import Graph
+from graphc.kernel.cost import ProgramCost, program_cost
 from graphc.kernel.fuse import fuse as fuse_graph
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.program import Program
@@ -29,6 +31,9 @@ from graphc.runtime.blas import find_blas
 from graphc.runtime.callable import vectorcall
 from graphc.runtime.native import Entry
 from graphc.runtime.signature import Buffer, Signature, Slot
+from graphc.show.dot import to_dot
+from graphc.show.plan import show_plan
+from graphc.show.watch import Watch
 from graphc.sym.record import replay
 from graphc.tree import TreeDef, flatten, unflatten
 from graphc.types import Dim, Type, as_dtype, evaluate, match_extents, require_known
@@ -159,6 +164,23 @@ class _Function:
         return self.code.program.kernels
 
     @property
+    def program(self) -> Program:
+        """Kernels and library calls in order, and the memory plan."""
+        return self.code.program
+
+    def cost(self, **dims: int) -> ProgramCost:
+        """Bytes, operations and workspace of a call: formulas, or numbers if the named dimensions are given."""
+        return program_cost(self.program, dims)
+
+    def to_dot(self, path: str | PathLike[str] | None = None, **options: Any) -> str:
+        """The graph that runs as DOT, its kernels framed; see `graphc.to_dot`."""
+        return to_dot(self.program, path, **options)
+
+    def plan(self, **dims: int) -> str:
+        """The memory plan as text; with offsets if the named dimensions are given."""
+        return show_plan(self.program, dims)
+
+    @property
     def llvm(self) -> str:
         """The generated LLVM IR."""
         return self.code.text
@@ -177,10 +199,16 @@ class Code:
 
     def __init__(self, graph: Graph, structure: TreeDef, options: Options, slow: Any) -> None:
         blas, target = find_blas(), Target.host()
-        graph = optimise(graph, blas is not None, options.fast_math)
-        self.program = Program.of(graph, fuse_graph(graph, options.fuse))
+        watch = Watch()
+        watch.recorded(graph)
+        graph = optimise(graph, blas is not None, options.fast_math, watch.after_pass)
+        schedule = fuse_graph(graph, options.fuse)
+        watch.fused(graph, schedule)
+        self.program = Program.of(graph, schedule)
+        watch.planned(self.program)
         integer = blas.integer if blas else np.dtype(np.int64)
         self.text = emit_program(self.program, target, integer).text()
+        watch.generated(self.text, lambda text: engine.assembly(text, target))
         loaded = engine.load(self.text, target, [ENTRY], blas.symbols if blas else {})
         self._plans: dict[tuple[int, ...], Array] = {}
         self._signature = self._describe(structure)

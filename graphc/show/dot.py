@@ -12,7 +12,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
-from graphc.kernel.fuse import Contraction
 from graphc.kernel.program import Program, writes
 from graphc.node import CONST, VAR, Node, show_source, topological
 from graphc.show.infix import number
@@ -67,12 +66,12 @@ def _kernels(program: Program) -> dict[str, list[Node]]:
     stored = {node for step in program.steps for node in writes(step)}
     taken: set[Node] = set()
     frames: dict[str, list[Node]] = {}
-    for k, step in enumerate(program.steps):
+    for title, step in zip(program.titles, program.steps, strict=True):
         mine = set(writes(step))
         cone = topological(mine, lambda node: (node in stored and node not in mine) or node.op.kind == "source")
         inside = [n for n in cone if n in mine or not (n in stored or n in taken or n.op.kind == "source")]
         taken |= set(inside)
-        frames[f"library {k}" if isinstance(step, Contraction) else f"kernel {k}"] = inside
+        frames[title] = inside
     return frames
 
 

@@ -57,15 +57,15 @@ def show_contraction(program: Program, place: int) -> str:
     """One library call; transposes are flags of the call, not copies."""
     step = program.steps[place]
     assert isinstance(step, Contraction)
-    node, pairs, names = step.node, pairing(step.node), program.names
+    node, pairs, names, name = step.node, pairing(step.node), program.names, program.titles[place]
     (a, b), (left, right) = node.args, map(names.__getitem__, reads(step))
-    title = _title(f"library {place}", [f"{left} {a.type}", f"{right} {b.type}"], [f"{names[node]} {node.type}"])
+    title = _title(name, [f"{left} {a.type}", f"{right} {b.type}"], [f"{names[node]} {node.type}"])
     left += ".T" if a.ndim - 1 not in pairs.axes_a else ""
     right += ".T" if b.ndim - 1 in pairs.axes_b else ""
     batch = f" for each of {node.shape[: len(pairs.batch_a)]}" if pairs.batch_a else ""
     gemm = "sgemm" if node.dtype.itemsize == 4 else "dgemm"
     call = f"  {names[node]} = {left} @ {right}{batch}    (BLAS {gemm}, {contracted_terms(node)} terms)"
-    return "\n".join([*title, _cost_line(f"library {place}", str(contraction_cost(step))), call])
+    return "\n".join([*title, _cost_line(name, str(contraction_cost(step))), call])
 
 
 def _title(name: str, read: Iterable[str], written: Iterable[str]) -> list[str]:
@@ -115,12 +115,11 @@ class _Listing:
 
     def lines(self) -> Iterator[str]:
         kernel = self.kernel
-        read, written = ([f"{self.buffers[b]} {b.type}" for b in buffers] for buffers in (kernel.reads(), kernel.writes()))
+        read, written = ([f"{self.buffers[b]} {b.type}" for b in buffers] for buffers in (kernel.reads(), dict.fromkeys(kernel.writes())))
         yield from _title(kernel.name, read, written)
         yield _cost_line(kernel.name, str(kernel_cost(kernel, self.phases)))
-        for statement in kernel.statements:
-            if statement.reduction is not None:
-                yield f"  {self._whole(statement.buffer)} = {self._identity(statement)}"
+        accumulated = [s for s in kernel.statements if s.reduction is not None]
+        yield from dict.fromkeys(f"  {self._whole(s.buffer)} = {self._identity(s)}" for s in accumulated)
         yield from self._nest(0, "  ")
 
     def _nest(self, depth: int, indent: str) -> Iterator[str]:

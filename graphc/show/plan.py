@@ -43,7 +43,7 @@ def _what(program: Program, buffer: Node | RowBuffer) -> tuple[str, str]:
     number, value = buffer
     step = program.steps[number]
     assert isinstance(step, Kernel) and step.lane is not None
-    return f"row of {number}", f"{value.dtype}[{step.lane.extent}]"
+    return f"row of {step.name}", f"{value.dtype}[{step.lane.extent}]"
 
 
 def _life(program: Program, slab: Slab) -> str:

@@ -62,7 +62,7 @@ def infer_shape(node: Node, **shapes: Any) -> tuple[list[Shape], list[Shape], li
     given = {name: as_shape(shape) for name, shape in shapes.items()}
     missing = [v.name for v in inputs if v.type is None and v.name not in given]
     if missing:
-        raise BindError(f"infer_shape: {', '.join(missing)} have no declared shape; give {missing[0]}=(…)")
+        raise BindError(f"no shape is declared for {', '.join(missing)}; give {missing[0]}=(…)")
     (root,) = replay(
         [node], {v: variable(v.name, Type(default_float(), given[v.name])) for v in inputs if v.type is None}
     )

@@ -326,6 +326,20 @@ def test_where_keeps_an_infinite_branch_out_of_the_derivative(x):
     np.testing.assert_array_equal(at(sym.where(x > 0, x**0.5, x), x, point), [1, 0.5, 0.25, 1])
 
 
+def test_masked_parts_that_meet_before_a_singular_operator_stay_masked(x):
+    u = sym.sqrt(x)
+    y = sym.where(x > 0, sym.sin(u) + sym.exp(u), 0.0)
+    np.testing.assert_allclose(at(y, x, [0.0, 1, 4, 0]), [0, (np.cos(1) + np.e) / 2, (np.cos(2) + np.exp(2)) / 4, 0])
+
+
+def test_many_masks_keep_an_infinite_branch_out_of_the_derivative(x):
+    y = sym.sqrt(x)
+    for _ in range(6):
+        y = sym.where(x > 0, y, 0.0)
+        y = sym.maximum(y, -1.0)
+    np.testing.assert_array_equal(at(y, x, [0.0, 1, 4, 0]), [0, 0.5, 0.25, 0])
+
+
 def test_product_with_zeros_has_the_product_of_the_others():
     x = sym.var("x", shape=(3,))
     for point, expected in {(2.0, 0, 5): [0, 10, 0], (0.0, 0, 5): [0, 0, 0], (2.0, 3, 5): [15, 10, 6]}.items():

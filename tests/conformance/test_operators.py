@@ -13,17 +13,12 @@ import numpy as np
 import pytest
 
 import graphc.ops
-from graphc import sym
+from graphc import compile, sym
 from graphc.autodiff.api import grad, jvp, vjp
 from graphc.errors import DTypeError
 from graphc.interpret import interpret
 from graphc.node import Op, make, variable
 from graphc.types import BOOL, FLOAT32, FLOAT64, Dim, Type
-
-try:
-    from graphc.runtime.function import compile
-except ImportError:  # while the compiler is being built
-    compile = None
 
 DTYPES = [np.dtype(name) for name in ("float64", "float32", "int64", "int32", "int8", "uint8", "bool")]
 MODULES = [importlib.import_module(f"graphc.ops.{module.name}") for module in pkgutil.iter_modules(graphc.ops.__path__)]
@@ -42,7 +37,6 @@ COMPLEX = """
 every_operator = pytest.mark.parametrize("op", OPS.values(), ids=str)
 every_variable_operator = pytest.mark.parametrize("op", [op for op in OPS.values() if op.name not in FIXED], ids=str)
 every_smooth_operator = pytest.mark.parametrize("op", SMOOTH, ids=str)
-compiled = pytest.mark.skipif(compile is None, reason="there is no compiler yet")
 
 
 # -- cases --------------------------------------------------------------------------------------------
@@ -129,7 +123,6 @@ def test_type_rule_holds_for_symbolic_extents(op):
 
 
 @every_operator
-@compiled
 def test_compiled_value_is_the_interpreted_one(op):
     programs = cases(op)
     nodes = [node for node, _ in programs]
@@ -148,7 +141,6 @@ def strided(array):
 
 
 @every_variable_operator
-@compiled
 def test_one_code_serves_symbolic_extents(op):
     programs = symbolic_cases(op)
     nodes = [node for node, _ in programs]
@@ -262,7 +254,6 @@ def test_gradient_in_float32_agrees_with_float64(op):
 
 
 @every_smooth_operator
-@compiled
 def test_compiled_derivatives_are_the_interpreted_ones(op):
     programs = smooth_cases(op)
     outputs, inputs, data, expected = [], [], [], []

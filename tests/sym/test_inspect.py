@@ -49,7 +49,7 @@ def test_dtypes_of_functions_that_need_axes_ask_for_shapes():
 def test_wrong_questions_are_errors(c):
     with pytest.raises(BindError, match="no argument is named d; there are a, b"):
         c.infer_shape(d=(3,))
-    with pytest.raises(BindError, match="b have no declared shape; give b="):
+    with pytest.raises(BindError, match="no shape is declared for b; give b="):
         c.infer_shape(a=(3,))
     with pytest.raises(BindError, match=r"x is float64\[3\] .* not int32"):
         sym.exp(sym.var("x", shape=(3,), dtype="float64")).infer_type(x="int32")

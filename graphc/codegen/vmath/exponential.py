@@ -166,7 +166,7 @@ def sigmoid(e: Emitter, x: Value) -> Value:
     size = x.dtype.itemsize
     one = {4: 2.0**-32, 8: 2.0**-64}[size]
     with e.strict():
-        n, p = _split(e, clamp(e, e.neg(x), -40.0, -_LEAST[size]))
+        n, p = _split(e, clamp(e, e.neg(x), -40.0, -_LEAST[size]))  # 1 + e^-40 rounds to 1
         power = power_of_two(e, e.add(n, math.log2(one)))
         total = e.add(power, one)
         lost = e.sub(one, e.sub(total, power))

@@ -107,15 +107,22 @@ def _log2_parts(e: Emitter, x: Value) -> tuple[Value, Value]:
     s_low = e.mul(reciprocal, minus_product(e, e.sub(above, e.add(s, s)), s, above))
     t, t_low = two_product(e, s, s)
     t_low = e.fma(e.add(s, s), s_low, t_low)
-    second, second_low = two_product(e, t, e.const(_LOG2_SECOND[0], t))
-    second_low = e.fma(t_low, _LOG2_SECOND[0], e.fma(t, _LOG2_SECOND[1], second_low))
-    rest, rest_low = quick_two_sum(e, second, e.mul(e.mul(t, t), horner(e, t, _LOG2)))
-    factor, factor_low = quick_two_sum(e, e.const(_LOG2_FIRST[0], t), rest)
-    factor_low = e.add(factor_low, e.add(e.add(rest_low, second_low), _LOG2_FIRST[1]))
+    rest = horner(e, t, _LOG2)
+    product, error = two_product(e, t, rest)
+    second, second_low = _add(e, _LOG2_SECOND, product, e.fma(t_low, rest, error))
+    product, error = two_product(e, t, second)
+    error = e.fma(t, second_low, e.fma(t_low, second, error))
+    factor, factor_low = _add(e, _LOG2_FIRST, product, error)
     fraction, fraction_low = two_product(e, s, factor)
     fraction_low = e.fma(s, factor_low, e.fma(s_low, factor, fraction_low))
     high, low = quick_two_sum(e, k, fraction)
     return high, e.add(low, fraction_low)
+
+
+def _add(e: Emitter, constant: tuple[float, float], high: Value, low: Value) -> tuple[Value, Value]:
+    """constant + high + low, the constant being greater."""
+    total, error = quick_two_sum(e, e.const(constant[0], high), high)
+    return total, e.add(error, e.add(low, constant[1]))
 
 
 def _pow_special(e: Emitter, x: Value, y: Value, value: Value) -> Value:
