@@ -64,11 +64,11 @@ def _run_one(workload: Workload, workers: Sequence[_Remote], rounds: int) -> lis
 
 
 def _measured(workload: str, peer: str, answers: Sequence[float | Failed]) -> Measured:
-    times = [answer for answer in answers if not isinstance(answer, Failed)]
-    for answer in answers:
-        if isinstance(answer, Failed):
-            return Measured(workload, peer, error=answer.reason)
-    return Measured(workload, peer, times[0], tuple(times[1:]))
+    errors = [answer.reason for answer in answers if isinstance(answer, Failed)]
+    if errors:
+        return Measured(workload, peer, error=errors[0])
+    first, *batches = (answer for answer in answers if not isinstance(answer, Failed))
+    return Measured(workload, peer, first, tuple(batches))
 
 
 @contextmanager

@@ -30,12 +30,11 @@ def check(claim: str, found: object, expected: object) -> None:
 def symbolic_derivative() -> None:
     """The derivative of a formula is a formula again, and comes out simplified."""
     x = sym.var("x", shape=())
-    derivative = graphc.compile(x, graphc.grad(4 * x**3 + x**2 + 3, x))
-    by_hand = graphc.compile(x, 2 * x + 12 * x**2)
-    print(f"  D[4x³ + x² + 3] = {derivative.graph.outputs[0].formula()}")
-    assert derivative.graph.outputs[0] is by_hand.graph.outputs[0]
+    derivative = graphc.simplify(graphc.grad(4 * x**3 + x**2 + 3, x))
+    print(f"  D[4x³ + x² + 3] = {derivative.formula()}")
+    assert derivative is graphc.simplify(2 * x + 12 * x**2)
     print("  which is the very node that the formula written by hand becomes")
-    check("at x = 3", derivative(3.0), 2 * 3 + 12 * 9)
+    check("at x = 3", derivative.eval(x=3.0), 2 * 3 + 12 * 9)
 
 
 def numerical_derivative() -> None:
@@ -222,12 +221,15 @@ def pruning() -> dict[str, str]:
     """What nobody asked for is not computed: the graph of all gradients, and of one."""
     x, v, w = (sym.var(name, shape=(8, 8)) for name in "xvw")
     y = sym.sum(sym.tanh(x @ v) @ w)
-    every, one = graphc.grad(y, [x, v, w]), graphc.grad(y, w)
-    before, after = graphc.compile([x, v, w], every), graphc.compile([x, v, w], one)
-    print(f"  all gradients: {len(graphc.Graph.of(every))} nodes, {before.cost().flops} flops")
-    print(f"  that of w:     {len(graphc.Graph.of(one))} nodes, {after.cost().flops} flops")
-    assert len(graphc.Graph.of(one)) < len(graphc.Graph.of(every)) and after.cost().flops < before.cost().flops / 2
-    return {"before_pruning.dot": graphc.Graph.of(every).to_dot(), "after_pruning.dot": graphc.Graph.of(one).to_dot()}
+    every = graphc.grad(y, [x, v, w])
+    one = every[2]
+    everything, enough = graphc.compile([x, v, w], every), graphc.compile([x, v, w], one)
+    assert len(enough.graph) < len(everything.graph) and enough.cost().flops < everything.cost().flops / 2
+    print(f"  flops of all gradients {everything.cost().flops}, of the one of w {enough.cost().flops}")
+    print("  " + graphc.why(one, every).replace("\n", "\n  "))
+    before = graphc.to_dot([y, *every], gradients=every)
+    after = graphc.to_dot([y, one], gradients=one, whole=every)  # what went is drawn grey
+    return {"before_pruning.dot": before, "after_pruning.dot": after}
 
 
 # -- derivatives of derivatives -----------------------------------------------------------------------

@@ -71,7 +71,7 @@ _PACKAGE = str(Path(__file__).parent) + "/"
 
 def user_source() -> Source:
     """File and line of the innermost frame outside graphc."""
-    frame = sys._getframe(1)
+    frame = sys._getframe(1)  # type: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)

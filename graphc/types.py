@@ -59,7 +59,7 @@ class Dim:
         return kept.get((), 0) if not any(kept) else Dim(kept)
 
     def __add__(self, other: Extent) -> Extent:
-        if not isinstance(other, int | Dim):
+        if not isinstance(other, int | Dim):  # type: ignore[redundant-expr]
             return NotImplemented
         return Dim._collect([*self.terms, *_terms(other)])
 
@@ -69,7 +69,7 @@ class Dim:
         return self * -1
 
     def __sub__(self, other: Extent) -> Extent:
-        if not isinstance(other, int | Dim):
+        if not isinstance(other, int | Dim):  # type: ignore[redundant-expr]
             return NotImplemented
         return self + -other
 
@@ -77,7 +77,7 @@ class Dim:
         return -self + other
 
     def __mul__(self, other: Extent) -> Extent:
-        if not isinstance(other, int | Dim):
+        if not isinstance(other, int | Dim):  # type: ignore[redundant-expr]
             return NotImplemented
         return Dim._collect(
             (tuple(sorted(m + k, key=str)), c * d) for m, c in self.terms for k, d in _terms(other)
@@ -86,7 +86,7 @@ class Dim:
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Extent) -> Extent:
-        if not isinstance(other, int | Dim):
+        if not isinstance(other, int | Dim):  # type: ignore[redundant-expr]
             return NotImplemented
         exact = self._divide(other)
         return exact if exact is not None else Dim({(Quotient(self, other),): 1})
@@ -199,7 +199,10 @@ def extent_symbols(extent: Extent) -> frozenset[str]:
 
 def product(extents: Iterable[Extent]) -> Extent:
     """The product of extents; 1 for none."""
-    return reduce(mul, extents, 1)
+    total: Extent = 1
+    for extent in extents:
+        total = total * extent
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +272,7 @@ def match_extents(declared: Shape, given: Sequence[int], values: dict[str, int])
     """Check concrete extents against declared ones, filling in named dimensions; what is wrong, or None."""
     if len(declared) != len(given):
         return f"has {len(given)} axes instead of {len(declared)}"
-    for axis, (extent, number) in enumerate(zip(declared, given, strict=True)):
+    for extent, number in zip(declared, given, strict=True):
         if isinstance(extent, Dim) and len(extent.terms) == 1 and (name := _lone_symbol(extent)) is not None:
             values.setdefault(name, number)
     for axis, (extent, number) in enumerate(zip(declared, given, strict=True)):

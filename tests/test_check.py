@@ -25,6 +25,11 @@ def test_float32_is_checked_within_its_accuracy():
     assert check_gradient(sym.sum(sym.sin(x)), x, {"x": [0.1, 1, 2]}) < 1e-2
 
 
+def test_variables_take_the_types_of_the_data():
+    x, w = sym.var("x"), sym.var("w")
+    assert check_gradient(sym.sum(x**2 * w), {"x": x}, {"x": [1.0, 2.0], "w": np.ones(2)}) < 1e-9
+
+
 def test_wrong_gradient_is_an_error_that_names_the_element(x):
     y = sym.sum(x * sym.stop_gradient(x))
     with pytest.raises(GradientError, match=r"d/dx\[\d\] is .*, but differences give"):

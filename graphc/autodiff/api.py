@@ -98,7 +98,8 @@ def _aligned(name: str, form: TreeDef, tree: Tree) -> list[Any]:
     parts = _parts(form, tree)
     if parts is None:
         raise GradientError(
-            f"{name}: {tree!r} has another structure than the nodes it is for; mirror it, None for zero"
+            f"{name}: {type(tree).__name__} given where the nodes are a {form.kind.__name__} of {len(form.children)}; "
+            "mirror their structure, with None for zero"
         )
     return [leaf for child, part in zip(form.children, parts) for leaf in _aligned(name, child, part)]
 

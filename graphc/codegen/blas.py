@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def emit_contraction(
     flag_b, lead_b = _layout(b, pairs.axes_b, free_b)
     function = "blas_sgemm" if node.dtype.itemsize == 4 else "blas_dgemm"
 
-    def call(at: tuple[Pointer, Pointer, Pointer]) -> None:
+    def call(at: Sequence[Pointer]) -> None:
         left, right, out = (Value(pointer.text, ADDRESS) for pointer in at)
         one, zero = e.const(1, node.dtype), e.const(0, node.dtype)
         flags = [e.const(flag, INT32) for flag in (ROW_MAJOR, flag_a, flag_b)]
@@ -51,7 +51,14 @@ def emit_contraction(
     _over_batch(e, [a.shape[axis] for axis in pairs.batch_a], steps, (*operands, result), evaluate, call)
 
 
-def _over_batch(e: Emitter, extents, steps, at, evaluate, call) -> None:
+def _over_batch(
+    e: Emitter,
+    extents: Sequence[Extent],
+    steps: Sequence[Sequence[Extent]],
+    at: Sequence[Pointer],
+    evaluate: Callable[[Extent], Value | int],
+    call: Callable[[Sequence[Pointer]], None],
+) -> None:
     """Nested loops over the batch axes, with the three addresses moved along."""
     if not extents:
         call(at)

@@ -7,37 +7,19 @@ left over is done under a mask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import numpy as np
-
-from graphc.codegen.emit import INT32, INT64, Emitter, Pointer, Value
-from graphc.kernel.collapse import coefficient
-from graphc.kernel.kernel import Kernel, Statement, buffer_of
+from graphc.codegen.access import Access
+from graphc.codegen.emit import Emitter, Pointer, Value
+from graphc.codegen.indices import Indices, Lanes
+from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
-from graphc.kernel.unroll import SHORT
 from graphc.node import Literal, Node, Op, topological
-from graphc.ops.scalar import FOLD, Guards
-from graphc.types import Dim, Extent, Quotient, product, substitute
+from graphc.types import Extent
 
 BLOCK = 128  # rounds whose sum is taken before it is added to the total
 UNROLL_SERIAL = 8  # the longest fold that is written out instead of looped over
 LARGE_BODY, MEDIUM_BODY = 48, 12  # values a lane above which a round takes one vector, or two; else four
-
-Axes = Mapping[str, "Value | int"]
-
-
-@dataclass
-class Lanes:
-    """Where along the lane axis one vector is: its first index, its width, its mask and its values so far."""
-
-    start: Value | int
-    width: int
-    mask: Value | None
-    axes: dict[str, Value | int]
-    values: dict[Node, Value] = field(default_factory=dict)
-    records: dict[tuple[Pointer, Extent], Value] = field(default_factory=dict)
 
 
 def emit_kernel(
@@ -65,23 +47,26 @@ class _Nest:
         self.e = e
         self.kernel = kernel
         self.phases = phases.phases
-        self.kept = frozenset(phases.kept)
         self.free = kernel.free_axes
         self.outer = kernel.axes[:-1]
         self.lane = kernel.lane
         self.lane_name = kernel.lane.name if kernel.lane else ""
         self.axes: dict[str, Value | int] = dict(extents)
         self.values: dict[Node, Value] = {}  # uniform values
+        self.indices = Indices(e, self.lane_name)
         buffers = dict.fromkeys((*kernel.reads(), *kernel.writes()))
-        self.pointers = {buffer: pointer(buffer) for buffer in buffers}
+        self.access = Access(e, kernel, self.indices, {buffer: pointer(buffer) for buffer in buffers})
         self.rows = {node: row_buffer(node) for node in phases.kept}
         self.width = self._choose_width()
 
     def emit(self) -> None:
         for statement in self.kernel.statements:
             if statement.reduction is not None:
-                self._fill(statement)
+                self._fill(statement, statement.reduction)
         self._outer(0)
+
+    def _extent(self, extent: Extent) -> Value | int:
+        return self.indices.evaluate(extent, self.axes)
 
     # -- the loops around a row -----------------------------------------------------------------
 
@@ -99,7 +84,7 @@ class _Nest:
                 self._outer(depth + 1)
                 return []
 
-            self.e.loop(0, self.extent(axis.extent), 1, [], body)
+            self.e.loop(0, self._extent(axis.extent), 1, [], body)
         self.values = saved
 
     def _depth(self, node: Node) -> int:
@@ -109,47 +94,45 @@ class _Nest:
         for number, phase in enumerate(self.phases):
             if number:
                 self._compute_uniform(phase.uniform)
+            here = self._one_lane()
             for statement in phase.row_statements:
-                self._write(statement, self._uniform_lanes())
+                self.access.write(statement, self._argument(statement.value, here), here)
             if phase.varying or phase.statements or phase.folds:
                 self._pass(phase)
 
     def _compute_uniform(self, nodes: Iterable[Node]) -> None:
-        here = self._uniform_lanes()
+        here = self._one_lane()
         for node in nodes:
             if node not in self.values:
                 self.values[node] = self._value(node, here)
 
-    def _uniform_lanes(self) -> Lanes:
+    def _one_lane(self) -> Lanes:
         return Lanes(0, 1, None, self.axes, self.values)
 
     # -- one pass along the lane -----------------------------------------------------------------
 
     def _pass(self, phase: Phase) -> None:
         assert self.lane is not None
-        e, extent, width = self.e, self.extent(self.lane.extent), self.width
+        e, extent, width = self.e, self._extent(self.lane.extent), self.width
         uniform = self._splat_uniform(phase)
         unroll = self._unroll(phase, extent, width)
-        stride = width * unroll
-        start = [self._identity(fold, width) for fold in phase.folds]
+        start = [self._identity(fold, width) for fold in phase.folds for _ in range(unroll)]
 
         def full(i: Value, held: list[Value]) -> list[Value]:
-            after: list[list[Value]] = []
-            for k in range(unroll):
-                at = self._lanes(e.add(i, k * width) if k else i, None, uniform)
-                after.append(self._step(phase, at, held[k :: unroll]))
-            return [after[k][f] for f in range(len(phase.folds)) for k in range(unroll)]
+            after = [
+                self._step(phase, self._vector(e.add(i, k * width), None, uniform), held[k::unroll])
+                for k in range(unroll)
+            ]
+            return [vectors[f] for f in range(len(phase.folds)) for vectors in after]
 
         def rest(i: Value, held: list[Value]) -> list[Value]:
-            left = e.sub(extent, i) if isinstance(extent, Value) else e.sub(e.const(extent, INT64), i)
-            return self._step(phase, self._lanes(i, self._first_lanes(left), uniform), held)
+            mask = self.indices.first_lanes(e.sub(self.indices.number(extent), i), width)
+            return self._step(phase, self._vector(i, mask, uniform), held)
 
-        whole = self._whole(extent, stride)
-        held = self._in_blocks(phase, whole, stride, [s for s in start for _ in range(unroll)], full)
-        held = [
-            self._combine(fold, held[f * unroll : (f + 1) * unroll]) for f, fold in enumerate(phase.folds)
-        ]
-        if not (isinstance(extent, int) and isinstance(whole, int) and extent == whole):
+        whole = self._whole(extent, width * unroll)
+        held = self._in_blocks(phase, whole, width * unroll, start, full)
+        held = [self._combine(fold, held[f * unroll : (f + 1) * unroll]) for f, fold in enumerate(phase.folds)]
+        if whole is not extent and whole != extent:
             held = e.loop(whole, extent, width, held, rest)
         for fold, vector in zip(phase.folds, held, strict=True):
             self.values[fold] = self._reduce_lanes(fold, vector)
@@ -192,36 +175,24 @@ class _Nest:
             width //= 2
         return width
 
-    def _lanes(self, start: Value, mask: Value | None, uniform: dict[Node, Value]) -> Lanes:
+    def _vector(self, start: Value, mask: Value | None, uniform: dict[Node, Value]) -> Lanes:
         return Lanes(start, self.width, mask, {**self.axes, self.lane_name: start}, dict(uniform))
-
-    def _first_lanes(self, count: Value) -> Value:
-        """The mask of the first so many lanes."""
-        e, width = self.e, self.width
-        bounded = e.convert(e.minimum(e.maximum(count, 0), width), INT32)
-        return e.lt(e.lane_numbers(width, INT32), bounded)
 
     def _splat_uniform(self, phase: Phase) -> dict[Node, Value]:
         """Uniform values that the pass reads, as vectors made before the loop."""
         read = dict.fromkeys(arg for n in phase.varying for arg in n.args)
         read |= dict.fromkeys(s.value for s in phase.statements)
         read |= dict.fromkeys(n.args[0] for n in phase.folds)
-        known = {node: self.values[node] for node in read if node in self.values}
-        return {node: self.e.splat(value, self.width) for node, value in known.items()}
+        return {node: self.e.splat(self.values[node], self.width) for node in read if node in self.values}
 
     def _step(self, phase: Phase, at: Lanes, held: Sequence[Value]) -> list[Value]:
         """What one vector does in one phase; the accumulators after it."""
         for node in phase.varying:
-            if self._is_serial(node):
-                continue
-            at.values[node] = self._value(node, at)
+            if not self._is_serial(node):
+                at.values[node] = self._value(node, at)
         for node in phase.keeps:
             self.e.store(at.values[node], self.e.offset(self.rows[node], at.start), at.mask)
-        for group in self._grouped(phase.statements):
-            if len(group) > 1:
-                self._write_records(group, at)
-            else:
-                self._write(group[0], at)
+        self.access.write_all(phase.statements, [self._argument(s.value, at) for s in phase.statements], at)
         return [self._accumulate(fold, acc, at) for fold, acc in zip(phase.folds, held, strict=True)]
 
     # -- values ---------------------------------------------------------------------------------
@@ -234,11 +205,11 @@ class _Nest:
                 assert isinstance(literal, Literal)
                 return self.e.const(literal.array[()], node.dtype)
             case "load":
-                return self._load(node, at)
+                return self.access.load(node, at)
             case "index":
-                return self._index(node.params[0], at)  # type: ignore[arg-type]
+                return self.indices.along(node.params[0], at)  # type: ignore[arg-type]
             case "inside":
-                return self._guard(node.params[0], at)  # type: ignore[arg-type]
+                return self.indices.guard(node.params[0], at)  # type: ignore[arg-type]
             case "fold":
                 return self._serial_fold(node, at)
             case _:
@@ -248,7 +219,7 @@ class _Nest:
     def _argument(self, node: Node, at: Lanes) -> Value:
         found = at.values.get(node)
         if found is None:
-            found = self._read_row(node, at) if node in self.kept else self._value(node, at)
+            found = self._read_row(node, at) if node in self.rows else self._value(node, at)
             at.values[node] = found
         return found
 
@@ -271,16 +242,15 @@ class _Nest:
             for node in inner:
                 if not self._is_deeper(node, here):
                     here.values[node] = self._value(node, here)
-            return [reduction.element(self.e, held[0], self._argument(body, here))]  # type: ignore[misc]
+            return [self._fold_pair(fold, held[0], self._argument(body, here))]
 
-        lanes = at.width if self.lane_name in self.free[fold] else 1
-        held = [self._identity(fold, lanes)]
-        count = self.extent(extent)  # type: ignore[arg-type]
+        held = [self._identity(fold, at.width if self.lane_name in self.free[fold] else 1)]
+        count = self._extent(extent)  # type: ignore[arg-type]
         if isinstance(count, int) and count <= UNROLL_SERIAL:
             for i in range(count):
                 held = body_at(i, held)
             return held[0]
-        return self.e.loop(0, count, 1, held, lambda i, held: body_at(i, held))[0]
+        return self.e.loop(0, count, 1, held, body_at)[0]
 
     def _is_deeper(self, node: Node, at: Lanes) -> bool:
         """Whether it belongs to a fold inside this one."""
@@ -294,8 +264,7 @@ class _Nest:
         return self.e.splat(self.e.const(op.identity(fold.dtype), fold.dtype), lanes)
 
     def _accumulate(self, fold: Node, held: Value, at: Lanes) -> Value:
-        value = self._argument(fold.args[0], at)
-        after = self._fold_pair(fold, held, value)
+        after = self._fold_pair(fold, held, self._argument(fold.args[0], at))
         return after if at.mask is None else self.e.select(at.mask, after, held)
 
     def _fold_pair(self, fold: Node, a: Value, b: Value) -> Value:
@@ -306,227 +275,33 @@ class _Nest:
     def _combine(self, fold: Node, parts: Sequence[Value]) -> Value:
         """The accumulators of one round, pairwise."""
         while len(parts) > 1:
-            parts = [self._fold_pair(fold, *parts[k : k + 2]) if k + 1 < len(parts) else parts[k] for k in range(0, len(parts), 2)]
+            pairs = [parts[k : k + 2] for k in range(0, len(parts), 2)]
+            parts = [self._fold_pair(fold, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
         return parts[0]
 
     def _reduce_lanes(self, fold: Node, vector: Value) -> Value:
         """The lanes of an accumulator, halves on halves."""
-        lanes = vector.lanes
-        while lanes > 1:
-            lanes //= 2
-            low = self.e.shuffle(vector, vector, range(lanes))
-            high = self.e.shuffle(vector, vector, range(lanes, 2 * lanes))
-            if lanes == 1:
-                low, high = self.e.extract(vector, 0), self.e.extract(vector, 1)
+        e = self.e
+        while vector.lanes > 2:
+            half = vector.lanes // 2
+            low, high = e.shuffle(vector, vector, range(half)), e.shuffle(vector, vector, range(half, 2 * half))
             vector = self._fold_pair(fold, low, high)
-        return vector
+        return self._fold_pair(fold, e.extract(vector, 0), e.extract(vector, 1)) if vector.lanes == 2 else vector
 
-    # -- memory ---------------------------------------------------------------------------------
-
-    def _load(self, node: Node, at: Lanes) -> Value:
-        pointer, index, guards = self.pointers[buffer_of(node)], node.params[2], node.params[3]
-        assert isinstance(index, int | Dim)
-        if at.width == 1 or self.lane_name not in self.free[node]:
-            return self._load_one(pointer, index, guards, at)  # type: ignore[arg-type]
-        mask = self._both(at.mask, self._guard(guards, at) if guards else None)  # type: ignore[arg-type]
-        step = coefficient(index, self.lane_name)
-        if step == 1:
-            return self.e.load(self._row_pointer(pointer, index, at), at.width, mask)
-        if (place := self._interleaved(buffer_of(node), index)) is not None and not guards:
-            return self._load_every(pointer, index - place, int(step), place, at)  # type: ignore[arg-type]
-        return self.e.gather(pointer, self._index(index, at), mask)
-
-    def _interleaved(self, buffer: Node, index: Extent) -> int | None:
-        """The place of an element inside its record, if lanes walk over all of a buffer of short records."""
-        step = coefficient(index, self.lane_name)
-        if self.lane is None or not isinstance(step, int) or not 1 < step <= SHORT or not isinstance(index, Dim):
-            return None
-        place = dict(index.terms).get((), 0)
-        walked = [axis.extent for axis in self.kernel.axes if axis.name in index.symbols()]
-        return place if 0 <= place < step and buffer.size == step * product(walked) else None
-
-    def _load_every(self, pointer: Pointer, index: Extent, step: int, place: int, at: Lanes) -> Value:
-        """Whole records, loaded once, of which each lane takes one element."""
-        key = (pointer, index)
-        if key not in at.records:
-            mask = None if at.mask is None else self._repeated(at.mask, step)
-            row = self.e.offset(pointer, self.evaluate(substitute(index, {self.lane_name: 0}), at.axes))
-            start = self.e.mul(self._as_value(at.start), step)
-            at.records[key] = self.e.load(self.e.offset(row, start), at.width * step, mask)
-        wide = at.records[key]
-        return self.e.shuffle(wide, wide, [place + step * k for k in range(at.width)])
-
-    def _repeated(self, mask: Value, times: int) -> Value:
-        return self.e.shuffle(mask, mask, [k // times for k in range(mask.lanes * times)])
-
-    def _write_records(self, statements: Sequence[Statement], at: Lanes) -> None:
-        """Statements that fill whole records, one place each, as one vector."""
-        first, step = statements[0], len(statements)
-        pointer = self.pointers[first.buffer]
-        parts = [self.e.splat(self._argument(s.value, at), at.width) for s in statements]
-        parts = [self.e.convert(x, np.dtype(np.uint8)) if x.dtype.kind == "b" else x for x in parts]
-        wide = self._concatenated(parts)
-        order = [(k % step) * at.width + k // step for k in range(step * at.width)]
-        records = self.e.shuffle(wide, wide, order)
-        mask = None if at.mask is None else self._repeated(at.mask, step)
-        row = self.e.offset(pointer, self.evaluate(substitute(first.index, {self.lane_name: 0}), at.axes))
-        self.e.store(records, self.e.offset(row, self.e.mul(self._as_value(at.start), step)), mask)
-
-    def _concatenated(self, parts: Sequence[Value]) -> Value:
-        """One vector of all parts' lanes, in order; what fills up to a power of two is of no account."""
-        while len(parts) > 1:
-            pairs = [(parts[k], parts[min(k + 1, len(parts) - 1)]) for k in range(0, len(parts), 2)]
-            parts = [self.e.shuffle(a, b, range(2 * a.lanes)) for a, b in pairs]
-        return parts[0]
-
-    def _grouped(self, statements: Sequence[Statement]) -> Iterator[Sequence[Statement]]:
-        """Statements one by one, or together where they fill whole records."""
-        k = 0
-        while k < len(statements):
-            step = coefficient(statements[k].index, self.lane_name)
-            group = statements[k : k + step] if isinstance(step, int) and step > 1 else statements[k : k + 1]
-            together = len(group) == step and all(
-                s.buffer is group[0].buffer and s.reduction is None and self._interleaved(s.buffer, s.index) == place
-                for place, s in enumerate(group)
-            )
-            yield group if together else group[:1]
-            k += len(group) if together else 1
-
-    def _load_one(self, pointer: Pointer, index: Extent, guards: Guards, at: Lanes) -> Value:
-        read = lambda: self.e.load(self.e.offset(pointer, self.evaluate(index, at.axes)))  # noqa: E731
-        if not guards:
-            return read()
-        allowed = self._guard(guards, at)
-        zero = self.e.const(0, pointer.dtype)
-        return self.e.if_else(allowed, lambda: [read()], lambda: [zero])[0]
-
-    def _row_pointer(self, pointer: Pointer, index: Extent, at: Lanes) -> Pointer:
-        """The address of the first lane: the row's, known before the loop, and the lane's."""
-        row = self.e.offset(pointer, self.evaluate(substitute(index, {self.lane_name: 0}), at.axes))
-        return self.e.offset(row, at.start)
-
-    def _write(self, statement: Statement, at: Lanes) -> None:
-        pointer, index = self.pointers[statement.buffer], statement.index
-        value = self._argument(statement.value, at)
-        step = coefficient(index, self.lane_name) if at.width > 1 else 1
-        indices = self._index(index, at) if step != 1 else None
-        address = pointer if indices else self._address(pointer, index, at)
-        if statement.reduction is not None:
-            assert statement.reduction.element is not None
-            old = self.e.gather(pointer, indices, at.mask) if indices else self.e.load(address, at.width, at.mask)
-            value = statement.reduction.element(self.e, old, value)
-        if indices:
-            self.e.scatter(value, pointer, indices, at.mask)
-        else:
-            self.e.store(self.e.splat(value, at.width), address, at.mask)
-
-    def _address(self, pointer: Pointer, index: Extent, at: Lanes) -> Pointer:
-        if at.width > 1:
-            return self._row_pointer(pointer, index, at)
-        return self.e.offset(pointer, self.evaluate(index, at.axes))
-
-    def _fill(self, statement: Statement) -> None:
+    def _fill(self, statement: Statement, reduction: Op) -> None:
         """Start an accumulated buffer from the identity of its reduction."""
-        buffer, op = statement.buffer, statement.reduction
-        assert op is not None and op.identity is not None
-        pointer, count, width = self.pointers[buffer], self.extent(buffer.size), self.width
-        start = self.e.const(op.identity(buffer.dtype), buffer.dtype)
+        assert reduction.identity is not None
+        e, buffer, width = self.e, statement.buffer, self.width
+        pointer, count = self.access.pointers[buffer], self._extent(buffer.size)
+        start = e.const(reduction.identity(buffer.dtype), buffer.dtype)
 
-        def wide(i: Value, _: list[Value]) -> list[Value]:
-            self.e.store(self.e.splat(start, width), self.e.offset(pointer, i))
-            return []
+        def fill(lanes: int) -> Callable[[Value, list[Value]], list[Value]]:
+            def body(i: Value, held: list[Value]) -> list[Value]:
+                e.store(e.splat(start, lanes), e.offset(pointer, i))
+                return held
 
-        def single(i: Value, _: list[Value]) -> list[Value]:
-            self.e.store(start, self.e.offset(pointer, i))
-            return []
+            return body
 
         whole = self._whole(count, width)
-        self.e.loop(0, whole, width, [], wide)
-        self.e.loop(whole, count, 1, [], single)
-
-    # -- indices --------------------------------------------------------------------------------
-
-    def extent(self, extent: Extent) -> Value | int:
-        return self.evaluate(extent, self.axes)
-
-    def _index(self, index: Extent, at: Lanes) -> Value:
-        """An index at each lane, as int64."""
-        e = self.e
-        step = coefficient(index, self.lane_name) if at.width > 1 else 0
-        if step is None:
-            numbers = e.add(e.splat(self._as_value(at.start), at.width), e.lane_numbers(at.width))
-            return e.splat(self._as_value(self.evaluate(index, {**at.axes, self.lane_name: numbers})), at.width)
-        first = self._as_value(self.evaluate(index, at.axes))
-        if step == 0:
-            return first
-        return e.add(first, e.mul(e.lane_numbers(at.width), self.evaluate(step, at.axes)))
-
-    def _guard(self, guards: Guards, at: Lanes) -> Value:
-        """The lanes where every guard holds."""
-        held: Value | None = None
-        for index, low, high in guards:
-            held = self._both(held, self._one_guard(index, low, high, at))
-        assert held is not None
-        return held
-
-    def _one_guard(self, index: Extent, low: Extent, high: Extent, at: Lanes) -> Value:
-        e = self.e
-        step = coefficient(index, self.lane_name) if at.width > 1 else 0
-        if step == 1:  # lanes from `first` up to `last`, compared as small numbers
-            start = self._as_value(self.evaluate(index, at.axes))
-            first = self._clamped(e.sub(self._as_value(self.evaluate(low, at.axes)), start), at.width)
-            last = self._clamped(e.sub(self._as_value(self.evaluate(high, at.axes)), start), at.width)
-            numbers = e.lane_numbers(at.width, INT32)
-            return e.and_(e.ge(numbers, first), e.lt(numbers, last))
-        value = self._index(index, at)
-        bounds = [self._as_value(self.evaluate(bound, at.axes)) for bound in (low, high)]
-        return e.and_(e.ge(value, bounds[0]), e.lt(value, bounds[1]))
-
-    def _clamped(self, count: Value, width: int) -> Value:
-        return self.e.convert(self.e.minimum(self.e.maximum(count, 0), width), INT32)
-
-    def _both(self, a: Value | None, b: Value | None) -> Value | None:
-        return a if b is None else b if a is None else self.e.and_(a, b)
-
-    def _as_value(self, number: Value | int) -> Value:
-        return number if isinstance(number, Value) else self.e.const(number, INT64)
-
-    def evaluate(self, extent: Extent, axes: Axes) -> Value | int:
-        """An index polynomial, given the values of its symbols; an int where all is known."""
-        if not isinstance(extent, Dim):
-            return extent
-        total: Value | int = 0
-        for monomial, c in extent.terms:
-            factors = [self._quotient(a, axes) if isinstance(a, Quotient) else axes[a] for a in monomial]
-            total = self._plus(total, self._times([c, *factors]))
-        return total
-
-    def _quotient(self, quotient: Quotient, axes: Axes) -> Value | int:
-        a, b = self.evaluate(quotient.dividend, axes), self.evaluate(quotient.divisor, axes)
-        if isinstance(a, int) and isinstance(b, int):
-            return a // b
-        return self._floor_div(self._as_value(a), self._as_value(b))
-
-    def _floor_div(self, a: Value, b: Value) -> Value:
-        """Rounded down; divisors are positive."""
-        e = self.e
-        quotient, rest = e.div(a, b), e.rem(a, b)
-        return e.sub(quotient, e.select(e.lt(rest, 0), e.const(1, INT64), e.const(0, INT64)))
-
-    def _times(self, factors: Sequence[Value | int]) -> Value | int:
-        number = product(f for f in factors if isinstance(f, int))
-        assert isinstance(number, int)
-        values = [f for f in factors if isinstance(f, Value)]
-        if not values or number == 0:
-            return number
-        result = values[0]
-        for value in values[1:]:
-            result = self.e.mul(result, value)
-        return result if number == 1 else self.e.mul(result, number)
-
-    def _plus(self, a: Value | int, b: Value | int) -> Value | int:
-        if isinstance(a, int) and isinstance(b, int):
-            return a + b
-        if isinstance(a, int):
-            a, b = b, a
-        return a if isinstance(b, int) and b == 0 else self.e.add(a, b)
+        e.loop(0, whole, width, [], fill(width))
+        e.loop(whole, count, 1, [], fill(1))

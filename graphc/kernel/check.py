@@ -44,7 +44,6 @@ def check_steps(stage: str, graph: Graph, steps: Sequence[Kernel | Contraction])
 def check_kernel(where: str, kernel: Kernel) -> None:
     """Raise `InternalError` unless all axes are the kernel's or closed by a fold, and every store covers its buffer."""
     axes = {axis.name: axis.extent for axis in kernel.axes}
-    lane = kernel.lane.name if kernel.lane else None
     for statement in kernel.statements:
         free = kernel.free_axes[statement.value] | {s for s in extent_symbols(statement.index) if s[0] == "@"}
         _require(free <= axes.keys(), where, f"{', '.join(sorted(free - axes.keys()))} is no axis of the kernel")
@@ -52,7 +51,7 @@ def check_kernel(where: str, kernel: Kernel) -> None:
         _check_stores(where, kernel, buffer, [s for s in kernel.statements if s.buffer is buffer])
     for node in kernel.values:
         if node.op is FOLD and node.params[1] in axes:
-            whole = node.params[1] == lane and node.params[2] == axes[lane]
+            whole = kernel.lane is not None and node.params[1:] == (kernel.lane.name, kernel.lane.extent)
             _require(whole, where, f"a {_named(node)} runs along {node.params[1]}, but not along the whole lane axis")
 
 
@@ -62,9 +61,9 @@ def _check_stores(where: str, kernel: Kernel, buffer: Node, statements: Sequence
     if any(extent == 0 for extent in axes.values()):
         return
     walks = {tuple(coefficient(s.index, name) for name in axes) for s in statements}
-    _require(len(walks) == 1 and None not in (walk := walks.pop()), where, f"{_named(buffer)} is not stored along axes")
-    steps = dict(zip(axes, walk))
-    starts = [s.index - total(step * Dim.symbol(name) for name, step in steps.items()) for s in statements]  # type: ignore[operator]
+    steps = {name: step for name, step in zip(axes, next(iter(walks))) if step is not None}
+    _require(len(walks) == 1 and len(steps) == len(axes), where, f"{_named(buffer)} is not stored along the axes")
+    starts = [s.index - total(step * Dim.symbol(name) for name, step in steps.items()) for s in statements]
     covered = _covered([(step, axes[name]) for name, step in steps.items() if step != 0], set(starts))
     _require(covered == buffer.size, where, f"stores at {statements[0].index} do not count through {_named(buffer)}")
     if any(s.reduction is not None for s in statements):

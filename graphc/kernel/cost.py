@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import add
 
 from graphc.graph import Graph
 from graphc.kernel.fuse import Contraction
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.phases import Phases
-from graphc.kernel.program import Program, Slab, place, reads
+from graphc.kernel.program import Program, Slab, place
+from graphc.kernel.units import bytes_text, count_text
 from graphc.node import CONST, Node, Op, topological
 from graphc.ops.scalar import FOLD, LOAD
 from graphc.types import Extent, evaluate, extent_symbols, product, require_known
@@ -126,7 +125,9 @@ def program_cost(program: Program, dims: Mapping[str, int] | None = None) -> Pro
         else contraction_cost(step, title, size)
         for step, title in zip(program.steps, program.titles, strict=True)
     )
-    sources = [node for node in program.graph.nodes if node.op.kind == "source" and (node.op is not CONST or node.shape)]
+    sources = [
+        node for node in program.graph.nodes if node.op.kind == "source" and (node.op is not CONST or node.shape)
+    ]
     functions: Counter[str] = Counter()
     for step in steps:
         for name, count in step.functions.items():
@@ -287,11 +288,14 @@ def _bytes(node: Node) -> Extent:
     return node.size * node.dtype.itemsize
 
 
-# -- formulas and their text ------------------------------------------------------------------------
+# -- formulas ------------------------------------------------------------------------
 
 
 def total(extents: Iterable[Extent]) -> Extent:
-    return reduce(add, extents, 0)
+    result: Extent = 0
+    for extent in extents:
+        result = result + extent
+    return result
 
 
 def typical(extent: Extent) -> int:
@@ -306,20 +310,3 @@ def smaller(a: Extent, b: Extent) -> Extent:
 def exceeds_cache(bytes: Extent) -> bool:
     """Whether so much, if known, leaves the cache before it is read again."""
     return isinstance(bytes, int) and bytes > CACHE
-
-
-def bytes_text(bytes: Extent) -> str:
-    return f"{bytes} B" if not isinstance(bytes, int) else scaled(bytes, ("B", "KB", "MB", "GB", "TB"))
-
-
-def count_text(count: Extent) -> str:
-    return str(count) if not isinstance(count, int) else scaled(count, ("", "k", "M", "G", "T"))
-
-
-def scaled(number: int, units: tuple[str, ...]) -> str:
-    """Three digits and a unit: `16.4 MB`."""
-    value, unit = float(number), 0
-    while value >= 999.5 and unit < len(units) - 1:
-        value, unit = value / 1000, unit + 1
-    shown = str(number) if unit == 0 else f"{value:.3g}"
-    return f"{shown} {units[unit]}".rstrip()

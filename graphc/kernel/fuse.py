@@ -18,7 +18,7 @@ from graphc.kernel.kernel import Axis, Kernel, Statement
 from graphc.kernel.lower import Index, Lowering, NotFusable, linear, squeezed_index, view_base
 from graphc.node import Node, make, topological
 from graphc.ops.scalar import FOLD
-from graphc.types import Dim
+from graphc.types import Dim, Extent
 
 RECOMPUTE_LIMIT = 12  # flops above which a value is stored rather than computed in two kernels
 BUFFER_LIMIT = 32  # streams in one kernel
@@ -235,7 +235,7 @@ class _Fusion:
         base: Node,
         inner: Index,
         folded: list[int],
-        position,
+        position: Extent,
         wide: tuple[int, ...],
         index: Index,
     ) -> Statement:

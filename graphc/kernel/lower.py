@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from graphc.node import CONST, Node, constant, make
 from graphc.ops.scalar import FOLD, LOAD, Guards
@@ -10,6 +10,7 @@ from graphc.types import Dim, Extent, Shape, extent_symbols
 
 Index = tuple[Extent, ...]
 Demand = tuple[Node, Index, Guards]
+Read = Callable[[int, Index], Node]
 
 
 class NotFusable(Exception):
@@ -32,7 +33,7 @@ class Lowering:
     def element(self, node: Node, index: Index, root: bool = False) -> Node:
         """The scalar node for `node[index]`; iterative, so that depth is bounded by memory only."""
         first: Demand = (node, index, ())
-        stack = [first]
+        stack: list[Demand] = [first]
         while stack:
             demand = stack[-1]
             if demand not in self._memo:
@@ -49,7 +50,9 @@ class Lowering:
         node, index, guards = demand
 
         def read(i: int, at: Index, more: Guards = ()) -> Node:
-            wanted = (node.args[i], at, guards + tuple(g for g in more if g not in guards))
+            moved = axes_in(at)
+            kept = tuple(g for g in dict.fromkeys((*guards, *more)) if axes_in(g[:1]) & moved)
+            wanted = (node.args[i], at, kept)  # a guard on axes that the element does not depend on guards nothing
             found = self._memo.get(wanted)
             if found is None:
                 missing.append(wanted)
@@ -64,7 +67,7 @@ class Lowering:
             case "elementwise":
                 return make(node.op, tuple([read(i, index) for i in range(len(node.args))]), node.params)
             case "reduction":
-                return self._fold(node, index, read)
+                return self._fold(node, index, guards, read)
             case _ if node.op.name == "reshape":
                 return self._reshape(node, index, guards, read)
             case _:
@@ -78,7 +81,7 @@ class Lowering:
             return False
         return node in self.stored or node.op.kind in ("source", "contraction")
 
-    def _reshape(self, node: Node, index: Index, guards: Guards, read) -> Node:
+    def _reshape(self, node: Node, index: Index, guards: Guards, read: Read) -> Node:
         """Of what is stored, the same element in memory; else axes of extent one come and go."""
         (source,) = node.args
         base = source
@@ -91,11 +94,11 @@ class Lowering:
         at = squeezed_index(source.shape, node.shape, index)
         return read(0, at) if at is not None else node.op.pull(read, node, index)  # type: ignore[misc]
 
-    def _fold(self, node: Node, index: Index, read) -> Node:
+    def _fold(self, node: Node, index: Index, guards: Guards, read: Read) -> Node:
         axes: tuple[int, ...] = node.params[0]  # type: ignore[assignment]
         source = node.args[0]
-        used = frozenset[str]().union(*map(extent_symbols, index))
-        at, folded = list(index), []
+        used = axes_in(index) | axes_in(tuple(g[0] for g in guards))
+        at, folded = list(index), list[tuple[str, Extent]]()
         for axis in axes:
             name = self._fold_axis(source.shape[axis], used)
             used |= {name}
@@ -110,6 +113,11 @@ class Lowering:
         if self.lane is not None and self.lane[1] == extent and self.lane[0] not in used:
             return self.lane[0]
         return next(name for k in range(len(used) + 1) if (name := f"@s{k}") not in used)
+
+
+def axes_in(index: Index) -> frozenset[str]:
+    """The loop axes that an index depends on."""
+    return frozenset(s for extent in index for s in extent_symbols(extent) if s[0] == "@")
 
 
 def linear(index: Index, shape: Shape) -> Extent:

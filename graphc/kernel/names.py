@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from graphc.graph import Graph
-from graphc.node import CONST, VAR, Node
+from graphc.node import CONST, Node
 
 
 class Names:

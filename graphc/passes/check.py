@@ -23,7 +23,7 @@ def check_pass(stage: str, before: Graph, after: Graph) -> None:
 
 
 def check_graph(stage: str, graph: Graph) -> None:
-    """Raise `InternalError` unless nodes come after their arguments, have the types they must, and know all variables."""
+    """Raise `InternalError` unless nodes come after their arguments, have the right types, and know all variables."""
     inputs, seen = set(graph.inputs), set[Node]()
     for node in graph.nodes:
         _require(seen.issuperset(node.args), stage, f"{_shown(node)} comes before an argument of it")

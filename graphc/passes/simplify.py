@@ -6,14 +6,15 @@ import ast
 import operator
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from graphc.graph import Graph
-from graphc.node import CONST, PUBLIC, Node, constant, make
+from graphc.node import CONST, PUBLIC, Node, Op, Params, constant, make
 from graphc.ops.declare import uniform
 from graphc.ops.movement import fill
-from graphc.passes.algebra import RULES, Number, Rule
+from graphc.passes.algebra import RULES, Rule
 from graphc.passes.movement import shorten
 from graphc.types import Dim
 
@@ -28,7 +29,7 @@ _OPERATORS: dict[type, str] = {
     ast.USub: "negative",
 }
 _COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "bitwise_and", "bitwise_or"})
-_ARITHMETIC: dict[str, Callable[..., Number]] = {
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
@@ -44,7 +45,7 @@ def simplify(graph: Graph, fast_math: bool = False) -> Graph:
     return graph.rebuild(lambda node, args: build(node.op, args, node.params, fast_math) if args else node)
 
 
-def build(op, args: tuple[Node, ...], params: tuple, fast_math: bool = False) -> Node:
+def build(op: Op, args: tuple[Node, ...], params: Params, fast_math: bool = False) -> Node:
     """The simplest node for an operator applied to simplified arguments."""
     node = make(op, args, params)
     for step in (fold, shorten, lambda n: _apply(n, fast_math)):

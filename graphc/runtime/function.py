@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -226,7 +226,7 @@ class Code:
             self._plans[key] = self.program.plan(dims)
             self._entry.install(self._plans[key])
 
-    def write(self, arrays: Sequence[Array], out: Sequence[Array], dims: Mapping[str, int]) -> None:
+    def write(self, arrays: Sequence[Array], out: Sequence[Any], dims: Mapping[str, int]) -> None:
         """Run into the caller's arrays; what cannot be written directly is written to a copy first."""
         for node, array in zip(self.program.graph.outputs, out, strict=True):
             shape = tuple(evaluate(extent, dims) for extent in node.shape)
@@ -235,8 +235,7 @@ class Code:
             if not array.flags.writeable:
                 raise BindError("out= holds an array that is not writeable")
         plan = self._plans[tuple(dims[name] for name in self.program.symbols)]
-        for symbol_plan in (plan,):
-            self._into.install(symbol_plan)
+        self._into.install(plan)
         self._into.function(*arrays, *out)
 
     @cached_property
@@ -261,13 +260,20 @@ class Code:
         return Buffer(node.dtype, tuple(shape))
 
 
-Function = vectorcall(_Function)
+if TYPE_CHECKING:
+
+    class Function(_Function):
+        """A compiled function of arrays; see `compile`."""
+
+        def __call__(self, *args: Any, out: Any = None, **named: Any) -> Any: ...
+else:
+    Function = vectorcall(_Function)
 
 
 # -- checking what comes ----------------------------------------------------------------------------
 
 
-def _check(inputs: tuple[Node, ...], outputs: Sequence[Any]) -> None:
+def _check(inputs: tuple[Any, ...], outputs: Sequence[Any]) -> None:
     for x in inputs:
         if not isinstance(x, Node) or x.op is not VAR:
             raise BindError(f"an input is a variable, not {x!r}")

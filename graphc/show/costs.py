@@ -22,6 +22,6 @@ def cost(outputs: Any, *, beyond: Any = ()) -> Cost:
     >>> x = sym.var('x', shape=('n',))
     >>> y = sym.sum(sym.exp(x) * x)
     >>> cost(y).flops, cost(y).transcendentals, cost(grad(y, x), beyond=y).flops
-    (2*n, n, 3*n)
+    (2*n, n, 4*n)
     """
     return graph_cost(Graph.of(roots_of(outputs)), roots_of(beyond))

@@ -7,7 +7,6 @@ Edges carry types; a tooltip says where in the user's program a node was made.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -21,20 +20,45 @@ from graphc.sym.inspect import method
 from graphc.sym.record import CALL, ITEM, Template
 
 Attributes = dict[str, str]
+Roots = tuple[Node, ...]
 
-GRAPH = (
-    'graph [ordering="in", bgcolor="white", fontname="Helvetica", fontsize="11", nodesep="0.3", ranksep="0.45"]',
-    'node [fontname="Helvetica", fontsize="11", style="filled,rounded", shape="box", height="0.32", margin="0.12,0.04", '
-    'color="#5b7aa8", fillcolor="#e9f0fa", fontcolor="#1d2b3f", penwidth="1.1"]',
-    'edge [fontname="Helvetica", fontsize="8", color="#8a94a3", fontcolor="#6b7480", arrowsize="0.6"]',
-)
+GRAPH: Attributes = {
+    "bgcolor": "white",
+    "fontname": "Helvetica",
+    "fontsize": "11",
+    "nodesep": "0.3",
+    "ranksep": "0.45",
+    "ordering": "in",  # arguments from left to right, where the layout allows
+}
+OPERATOR: Attributes = {
+    "shape": "box",
+    "style": "filled,rounded",
+    "fontname": "Helvetica",
+    "fontsize": "11",
+    "fontcolor": "#1d2b3f",
+    "color": "#5b7aa8",
+    "fillcolor": "#e9f0fa",
+    "penwidth": "1.1",
+    "height": "0.32",
+    "margin": "0.12,0.04",
+}
+EDGE: Attributes = {
+    "fontname": "Helvetica",
+    "fontsize": "8",
+    "fontcolor": "#6b7480",
+    "color": "#8a94a3",
+    "arrowsize": "0.6",
+}
+SMALL: Attributes = {"height": "0.2", "margin": "0.03"}
+# What differs from an operator's box
 VARIABLE: Attributes = {"shape": "ellipse", "style": "filled", "fillcolor": "#d8efdc", "color": "#4d8a5b"}
-NUMBER: Attributes = {"shape": "plaintext", "style": "", "height": "0.2", "margin": "0.03"}
+NUMBER: Attributes = {"shape": "plaintext", "style": "", **SMALL}
 ARRAY: Attributes = {"shape": "note", "style": "filled", "fillcolor": "#f3f3f0", "color": "#8c8c80"}
+OUTPUT: Attributes = {"shape": "doublecircle", "style": "filled", "fillcolor": "#fbf7d5", "color": "#a8983f", **SMALL}
 GRADIENT: Attributes = {"fillcolor": "#fdebd3", "color": "#c98a3a"}
-OUTPUT: Attributes = {"shape": "doublecircle", "style": "filled", "fillcolor": "#fbf7d5", "color": "#a8983f", "margin": "0.02"}
 PRUNED: Attributes = {"style": "dashed,rounded", "color": "#b5b5b5", "fontcolor": "#a3a3a3"}
 PRUNED_EDGE: Attributes = {"style": "dashed", "color": "#c8c8c8", "fontcolor": "#b5b5b5"}
+FRAME: Attributes = {"style": "rounded", "color": "#b9c2cf", "fontcolor": "#6b7480"}
 
 
 @method
@@ -67,44 +91,41 @@ def _kernels(program: Program) -> dict[str, list[Node]]:
     taken: set[Node] = set()
     frames: dict[str, list[Node]] = {}
     for title, step in zip(program.titles, program.steps, strict=True):
-        mine = set(writes(step))
-        cone = topological(mine, lambda node: (node in stored and node not in mine) or node.op.kind == "source")
-        inside = [n for n in cone if n in mine or not (n in stored or n in taken or n.op.kind == "source")]
-        taken |= set(inside)
-        frames[title] = inside
+        mine = list(dict.fromkeys(writes(step)))
+        below = [arg for node in mine for arg in node.args]
+        cone = topological(below, lambda node: node in stored or node.op.kind == "source")
+        inside = [node for node in cone if node not in stored and node not in taken and node.op.kind != "source"]
+        frames[title] = [*inside, *mine]
+        taken.update(inside)
     return frames
 
 
-@dataclass
 class _Drawing:
-    """A graph being drawn."""
+    """A graph being drawn: what each node is called, and which part it belongs to."""
 
-    roots: tuple[Node, ...]
-    gradients: tuple[Node, ...]
-    whole: tuple[Node, ...]
-    types: bool
-    numbers: Mapping[Node, object] = field(init=False)
-    identity: dict[Node, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        order = topological((*self.roots, *self.whole))
-        self.numbers = inline_numbers(order, (*self.roots, *self.whole))
+    def __init__(self, roots: Roots, gradients: Roots, whole: Roots, types: bool) -> None:
+        order = topological((*roots, *whole))
+        self.roots, self.gradients, self.types = roots, gradients, types
+        self.numbers = inline_numbers(order, (*roots, *whole))
         self.drawn = [node for node in order if node not in self.numbers]
         self.identity = {node: f"n{k}" for k, node in enumerate(self.drawn)}
-        forward = [root for root in self.roots if root not in set(self.gradients)]
-        self.forward = set(topological(forward)) if self.gradients else set(order)
-        self.grey = set(pruned(list(self.roots), list(self.whole))) if self.whole else set[Node]()
-        self.needed = needed_by(self.whole)
+        values = [root for root in roots if root not in set(gradients)]
+        self.forward = set(topological(values) if gradients else order)
+        self.grey = set(pruned(roots, whole))
+        self.needed = needed_by(whole)
 
     def text(self, frames: Mapping[str, list[Node]]) -> str:
-        body = [*GRAPH, *self._nodes(frames), *self._outputs()]
-        return "\n".join(["digraph graphc {", *(f"  {line}" for line in body), "}"]) + "\n"
+        """The drawing, with a frame around each group of nodes."""
+        styles = {"graph": GRAPH, "node": OPERATOR, "edge": EDGE}
+        defaults = [f"{kind} {attributes(style)}" for kind, style in styles.items()]
+        body = [f"  {line}" for line in (*defaults, *self._nodes(frames), *self._outputs())]
+        return "\n".join(["digraph graphc {", *body, "}"]) + "\n"
 
     def _nodes(self, frames: Mapping[str, list[Node]]) -> Iterator[str]:
         framed = {node for nodes in frames.values() for node in nodes}
         for k, (title, nodes) in enumerate(frames.items()):
             yield f"subgraph cluster_{k} {{"
-            yield f"  {attributes({'label': title, 'style': 'rounded', 'color': '#b9c2cf', 'fontcolor': '#6b7480'}, ';')}"
+            yield f"  graph {attributes(FRAME | {'label': title})}"
             yield from (f"  {line}" for node in nodes if node not in self.numbers for line in self._node(node))
             yield "}"
         for node in self.drawn:
@@ -167,15 +188,12 @@ def _label(node: Node) -> str:
     return "\n".join([node.op.name, *parameters(node)])
 
 
-def attributes(values: Mapping[str, str], end: str = "") -> str:
-    """`[label="x", shape="box"]`, or with an end, `label="x";`, any text escaped."""
-    pairs = [f"{name}={quoted(value)}" for name, value in values.items()]
-    return " ".join(f"{pair}{end}" for pair in pairs) if end else f"[{', '.join(pairs)}]"
+def attributes(values: Attributes) -> str:
+    """`[label="x", shape="box"]`, any text escaped."""
+    return f"[{', '.join(f'{name}={quoted(value)}' for name, value in values.items())}]"
 
 
 def quoted(text: str) -> str:
     """Text as a DOT string that shows every character as it is."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{"".join(c if c.isprintable() else " " for c in escaped)}"'
-
-

@@ -31,8 +31,8 @@ def formula(outputs: Any) -> str:
     >>> x = sym.var('x', shape=())
     >>> print(formula(2 * x + 12 * x**2))
     2*x + 12*x**2
-    >>> print(formula(sym.exp(x) * (1 - sym.exp(x))))
-    a = exp(x)
+    >>> print(formula(sym.exp(2 * x) * (1 - sym.exp(2 * x))))
+    a = exp(2*x)
     a*(1 - a)
     """
     roots = roots_of(outputs)

@@ -10,9 +10,7 @@ from graphc.types import Dim, Extent, Quotient, Shape, product
 LARGE = 10_007  # what stands for a named dimension where only sizes matter
 
 
-def indices(
-    position: Extent, shape: Shape, extents: Mapping[str, Extent], guarded: bool = False
-) -> tuple[Extent, ...]:
+def indices(position: Extent, shape: Shape, extents: Mapping[str, Extent], guarded: bool = False) -> tuple[Extent, ...]:
     """One index an axis, given how far each loop axis runs; the position alone where indices would leave their axes.
 
     What is guarded may leave them.

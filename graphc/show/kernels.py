@@ -39,8 +39,8 @@ ACCUMULATE = {"sum": "+=", "prod": "*="}
 def show_program(program: Program) -> str:
     """Kernels and library calls, in the order they run."""
     return "\n".join(
-        show_kernel(step) if isinstance(step, Kernel) else show_contraction(program, number)
-        for number, step in enumerate(program.steps)
+        show_kernel(step) if isinstance(step, Kernel) else show_contraction(program, place)
+        for place, step in enumerate(program.steps)
     )
 
 
@@ -115,7 +115,8 @@ class _Listing:
 
     def lines(self) -> Iterator[str]:
         kernel = self.kernel
-        read, written = ([f"{self.buffers[b]} {b.type}" for b in buffers] for buffers in (kernel.reads(), dict.fromkeys(kernel.writes())))
+        read = [f"{self.buffers[buffer]} {buffer.type}" for buffer in kernel.reads()]
+        written = [f"{self.buffers[buffer]} {buffer.type}" for buffer in dict.fromkeys(kernel.writes())]
         yield from _title(kernel.name, read, written)
         yield _cost_line(kernel.name, str(kernel_cost(kernel, self.phases)))
         accumulated = [s for s in kernel.statements if s.reduction is not None]
@@ -137,8 +138,8 @@ class _Listing:
                 break
             opened.append(f"{self.axes[outer[depth].name]} in {outer[depth].extent}")
             depth += 1
-        for number, phase in enumerate(self.phases.phases):
-            yield from (indent + line for line in self._phase(phase, first=number == 0))
+        for k, phase in enumerate(self.phases.phases):
+            yield from (indent + line for line in self._phase(phase, first=k == 0))
 
     def _depth(self, node: Node) -> int:
         return max((k + 1 for k, axis in enumerate(self.kernel.axes[:-1]) if axis.name in self.free[node]), default=0)
@@ -232,8 +233,8 @@ class _Listing:
         return Expression(f"{reduction.name}({self.shown[body].text}{over})")
 
     def _guards(self, guards: Guards) -> Expression:
-        tests = [f"{self._index(low).text} <= {self._index(i).text} < {self._index(high).text}" for i, low, high in guards]
-        return Expression(" and ".join(tests), COMPARISON)
+        bounds = [[self._index(index).text for index in (low, i, high)] for i, low, high in guards]
+        return Expression(" and ".join(f"{low} <= {i} < {high}" for low, i, high in bounds), COMPARISON)
 
     # -- indices --------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from graphc.kernel.cost import bytes_text, workspace
+from graphc.kernel.cost import workspace
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.program import Program, RowBuffer, Slab, place
+from graphc.kernel.units import bytes_text
 from graphc.node import Node
 from graphc.types import Extent, evaluate, require_known
 
@@ -16,9 +17,9 @@ WIDTH = 60  # steps up to which a buffer's life is drawn
 def show_plan(program: Program, dims: Mapping[str, int] | None = None) -> str:
     """The plan as a table; with offsets if every size is known, or `dims` says what the named dimensions are.
 
-        workspace 8.26 KB in 2 buffers
-        t0       float32[64, 32]    8.19 KB    at 0       ■■·
-        row      float32[10]        40 B       at 8192    ·■·
+    workspace 8.26 KB in 2 buffers
+    t0       float32[64, 32]    8.19 KB    at 0       ■■·
+    row      float32[10]        40 B       at 8192    ·■·
     """
     if dims:
         require_known(frozenset(program.symbols), dims)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graphc.node import Node, show_source, topological
+from graphc.node import Node, topological
 from graphc.show.text import inline_numbers, node_names, right_side, roots_of
 
 
@@ -14,16 +14,14 @@ def why(kept: Any, whole: Any) -> str:
 
     >>> from graphc import grad, sym
     >>> x, w = sym.var('x', shape=(3,)), sym.var('w', shape=(3,))
-    >>> y = sym.sum(x * w)
+    >>> y = sym.sum(sym.exp(x) * w)
     >>> dx, dw = grad(y, [x, w])
-    >>> print(why(dw, [y, dx, dw]))
-    3 of 6 nodes are gone:
-      w
+    >>> print(why([y, dw], [y, dx, dw]))
+    2 of 10 nodes are gone:
+      %3 = multiply(1, w)
         only output 1 needs it
-      %1 = multiply(x, w)
-        only output 0 needs it
-      %2 = sum(%1, axes=(0,))
-        only output 0 needs it
+      %4 = multiply(%3, %0)
+        only output 1 needs it
     """
     roots = roots_of(whole)
     order = topological(roots)
@@ -32,7 +30,7 @@ def why(kept: Any, whole: Any) -> str:
     lines = [f"{len(gone)} of {len(order)} nodes are gone{':' if gone else ''}"]
     for node in gone:
         shown = names[node] if node.op.kind == "source" else f"{names[node]} = {right_side(node, names)}"
-        lines += [f"  {shown} ({show_source(node.source)})", f"    {reason(needed[node])}"]
+        lines += [f"  {shown}", f"    {reason(needed[node])}"]
     return "\n".join(lines)
 
 
@@ -57,5 +55,3 @@ def needed_by(roots: tuple[Node, ...]) -> Mapping[Node, int]:
 def reason(bits: int) -> str:
     numbers = [str(k) for k in range(bits.bit_length()) if bits >> k & 1]
     return f"only output {numbers[0]} needs it" if len(numbers) == 1 else f"only outputs {', '.join(numbers)} need it"
-
-

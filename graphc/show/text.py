@@ -6,7 +6,7 @@ in a column of their own. Numbers stand where they are used, also those spread o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from graphc.graph import Graph
@@ -54,10 +54,14 @@ def roots_of(outputs: Any) -> tuple[Node, ...]:
     return outputs.outputs if isinstance(outputs, Graph) else tuple(cast("Sequence[Node]", flatten(outputs)[0]))
 
 
-def inline_numbers(order: Iterable[Node], roots: Iterable[Node]) -> dict[Node, object]:
+def inline_numbers(order: Iterable[Node], roots: Iterable[Node]) -> Mapping[Node, object]:
     """Nodes shown as a number where they are used: scalar constants, and their expansions that meet elementwise."""
     order = list(order)
-    numbers = {node: value for node in order if node.op in (CONST, EXPAND) and (value := uniform(node)) is not None}
+    numbers = {
+        node: node.typed.dtype.type(value)
+        for node in order
+        if node.op in (CONST, EXPAND) and (value := uniform(node)) is not None
+    }
     for node in order:
         if node.op.kind not in ("elementwise", "record") and node not in numbers:
             for arg in node.args:
@@ -68,7 +72,7 @@ def inline_numbers(order: Iterable[Node], roots: Iterable[Node]) -> dict[Node, o
     return numbers
 
 
-def node_names(order: Iterable[Node], numbers: dict[Node, object]) -> dict[Node, str]:
+def node_names(order: Iterable[Node], numbers: Mapping[Node, object]) -> dict[Node, str]:
     """What each node is called."""
     names, found, count = Names(), dict[Node, str](), 0
     for node in order:

@@ -1,4 +1,4 @@
-"""What is done with the result of every stage of a compilation: shown as GRAPHC_DUMP asks, checked if GRAPHC_CHECK=1."""
+"""What is done with the result of every stage: shown as GRAPHC_DUMP asks, checked if GRAPHC_CHECK=1."""
 
 from __future__ import annotations
 

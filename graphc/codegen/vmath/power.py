@@ -51,7 +51,7 @@ _EXP2 = {
 # m^(-1/3) for 0.75 <= m <= 1.5: Remez, relative error 2^-11.9 and 2^-9.1
 _RECIPROCAL_CBRT = {
     8: (1.6970662689783027, -1.1886359246159965, 0.6217550523096868, -0.13028202764276162),
-    4: (1.5278643369674683, -0.7092869281768799, 0.18275143206119537),
+    4: (1.5278643, -0.7092869, 0.18275143),
 }
 # (1 - d)^(-1/3) = 1 + d/3 + 2d²/9 + …
 _CBRT_STEP = {8: (1 / 3, 2 / 9), 4: (1 / 3,)}
@@ -98,7 +98,7 @@ def _exponent_float64(e: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
 
 
 def _log2_parts(e: Emitter, x: Value) -> tuple[Value, Value]:
-    """log2(x) = high + low, to about 2^-64 of it."""
+    """log2(x) = high + low, to about 2^-65 of it."""
     m, k = split_exponent(e, x)
     above = e.sub(m, 1.0)
     reciprocal = e.div(1.0, e.add(m, 1.0))

@@ -2,6 +2,8 @@
 
 Up to a limit π is subtracted in three parts (Cody and Waite). Beyond, x·(1/π) is formed modulo 2 from just those
 digits of 1/π that matter at x's exponent (Payne and Hanek): on a branch, taken only if any lane is so large.
+
+The multiple is given as `shifted`, n + 1.5·2^mantissa, whose lowest bits are n in two's complement.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from graphc.codegen.vmath.polynomial import (
 # π as a sum of numbers of the dtype, each the nearest to what the ones before leave
 PI = {
     8: (3.141592653589793, 1.2246467991473532e-16, -2.9947698097183397e-33),
-    4: (3.1415927410125732, -8.742277657347586e-08, -3.4302490200117637e-15),
+    4: (3.1415927, -8.742278e-08, -3.430249e-15),
 }
 
 _FAST_LIMIT = {8: 2.0**30, 4: 2.0**16}
@@ -36,7 +38,7 @@ _PARTS = 4
 
 
 def reduce_by_pi(e: Emitter, x: Value, phase: float) -> tuple[Value, Value]:
-    """x = (n + phase) π + r for x >= 0: r within an ulp, and n + 1.5·2^mantissa, whose lowest bits are n."""
+    """r, within an ulp, and shifted, of x = (n + phase) π + r for x >= 0."""
     near, steps, shifted = _subtract_first(e, x, phase, 1)
     _, second, third = _pi(e, x, 1)
     r = minus_product(e, minus_product(e, near, steps, second), steps, third)
@@ -45,7 +47,7 @@ def reduce_by_pi(e: Emitter, x: Value, phase: float) -> tuple[Value, Value]:
 
 
 def reduce_by_half_pi(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
-    """x = n π/2 + r + rest for x >= 0: r, rest, and n + 1.5·2^mantissa, whose lowest bits are n."""
+    """r, rest and shifted, of x = n π/2 + r + rest for x >= 0."""
     near, steps, shifted = _subtract_first(e, x, 0.0, 2)
     _, second, third = _pi(e, x, 2)
     r = minus_product(e, near, steps, second)
@@ -57,7 +59,7 @@ def reduce_by_half_pi(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
 
 
 def _subtract_first(e: Emitter, x: Value, phase: float, halves: int) -> tuple[Value, Value, Value]:
-    """x less n + phase times the first part of π / halves, n + phase, and n + 1.5·2^mantissa."""
+    """x less n + phase times the first part of π / halves; n + phase; and shifted."""
     magic, turns = _magic(x), halves / math.pi
     shifted = e.add(e.fma(x, turns, -phase), magic) if phase else e.fma(x, turns, magic)
     steps = e.add(e.sub(shifted, magic), phase) if phase else e.sub(shifted, magic)
@@ -101,7 +103,7 @@ def _call_reduce_far(e: Emitter, x: Value, phase: float, halves: int) -> list[Va
 
 
 def _reduce_far(e: Emitter, x: Value, phase: float, halves: int) -> list[Value]:
-    """r, rest and n + 1.5·2^mantissa for any x >= 1."""
+    """r, rest and shifted for any x >= 1, by way of float64."""
     high, low, n = _turns(e, e.convert(x, FLOAT64), phase, halves)
     pi, pi_low, _ = _pi(e, high, halves)
     product, error = two_product(e, high, pi)

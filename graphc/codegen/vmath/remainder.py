@@ -37,6 +37,7 @@ def _remainder(e: Emitter, x: Value, y: Value) -> Value:
 
 
 def _subtract_multiple(e: Emitter, x: Value, y: Value, quotient: Value) -> Value:
+    """x less the multiple of y at or below it."""
     n = round_multiple(e, quotient, 1.0)
     if e.target.has_fma:
         rest = e.fma(e.neg(n), y, x)

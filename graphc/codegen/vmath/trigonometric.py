@@ -1,10 +1,13 @@
 """Sine, cosine, tangent and their inverses.
 
-Forward functions reduce the argument by multiples of π or π/2 and evaluate one odd polynomial on what is left;
-see the note on reduction at the end. Inverse functions halve or invert the argument until a polynomial converges.
+The argument is reduced by multiples of π or π/2, and one odd polynomial evaluated on what is left. The inverses
+halve or invert their argument until such a polynomial converges. A number called `shifted` is n + 1.5·2^mantissa:
+its lowest bits are n in two's complement.
 """
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 
@@ -17,17 +20,11 @@ __all__ = ["arccos", "arcsin", "arctan", "arctan2", "cos", "sin", "tan"]
 # sin(r) = r + r³ P(r²) for |r| <= π/2 (and the slack of the reduction): Remez, relative error 2^-61.2 and 2^-27.2
 _SIN = {
     8: (
-        -0.16666666666666666,
-        0.008333333333333207,
-        -0.0001984126984121248,
-        2.7557319211569482e-06,
-        -2.5052106904422962e-08,
-        1.6058941002324074e-10,
-        -7.643019371628911e-13,
-        2.7214194708892916e-15,
+        -0.16666666666666666, 0.008333333333333207, -0.0001984126984121248, 2.7557319211569482e-06,
+        -2.5052106904422962e-08, 1.6058941002324074e-10, -7.643019371628911e-13, 2.7214194708892916e-15,
     ),
-    4: (-0.16666659712791443, 0.00833306834101677, -0.00019809658988378942, 2.6057491559565807e-06),
-}
+    4: (-0.1666666, 0.008333068, -0.00019809659, 2.6057492e-06),
+}  # fmt: skip
 
 # tan(r) = r + r³ P(r²) for |r| <= π/4 (and slack): Remez, relative error 2^-56.2 and 2^-29.3
 _TAN = {
@@ -37,10 +34,7 @@ _TAN = {
         0.00013644384982171686, -2.6272234371081416e-05, 8.93484493703512e-05, -4.482080986056213e-05,
         2.084991231471437e-05,
     ),
-    4: (
-        0.3333335220813751, 0.13332577049732208, 0.05406986549496651, 0.021229935809969902, 0.010973614640533924,
-        -8.821145456749946e-05, 0.004465463105589151,
-    ),
+    4: (0.33333352, 0.13332577, 0.054069865, 0.021229936, 0.010973615, -8.8211455e-05, 0.004465463),
 }  # fmt: skip
 
 # arctan(x) = x + x³ P(x²) for |x| <= 1: Remez, relative error 2^-57.3 and 2^-27.6
@@ -53,8 +47,8 @@ _ARCTAN = {
         -0.00015221049666223427, 1.3229937870214104e-05,
     ),
     4: (
-        -0.33333298563957214, 0.1999852955341339, -0.14264042675495148, 0.1095128059387207, -0.08401551097631454,
-        0.05794340744614601, -0.031187253072857857, 0.010934814810752869, -0.0018019877607002854,
+        -0.333333, 0.1999853, -0.14264043, 0.109512806, -0.08401551, 0.057943407, -0.031187253, 0.010934815,
+        -0.0018019878,
     ),
 }  # fmt: skip
 
@@ -65,22 +59,34 @@ _ARCSIN = {
         0.017359705705010404, 0.01388522742610116, 0.012169257445945204, 0.006527802309409677, 0.01952868287113328,
         -0.016224842695739063, 0.03191264656613195,
     ),
-    4: (0.16666752099990845, 0.074953094124794, 0.04546914994716644, 0.024184780195355415, 0.04215829819440842),
+    4: (0.16666752, 0.074953094, 0.04546915, 0.02418478, 0.0421583),
 }  # fmt: skip
 
 
 def sin(e: Emitter, x: Value) -> Value:
     """sin(nπ + r) = (-1)^n sin(r)."""
     with e.strict():
-        r, n = reduce_by_pi(e, e.abs(x), 0.0)
-        return _flip(e, _sin_reduced(e, r), n, x)
+        r, shifted = reduce_by_pi(e, e.abs(x), 0.0)
+        return _flip(e, _sin_reduced(e, r), _parity(e, shifted), e.bitcast(x, _integer(x)))
 
 
 def cos(e: Emitter, x: Value) -> Value:
     """cos((n + 1/2)π + r) = -(-1)^n sin(r)."""
     with e.strict():
-        r, n = reduce_by_pi(e, e.abs(x), 0.5)
-        return _flip(e, _sin_reduced(e, r), e.add(n, 1.0), None)
+        r, shifted = reduce_by_pi(e, e.abs(x), 0.5)
+        return _flip(e, _sin_reduced(e, r), _parity(e, e.add(shifted, 1.0)))
+
+
+def _sin_reduced(e: Emitter, r: Value) -> Value:
+    """sin(r) for |r| <= π/2."""
+    first, *rest = _SIN[r.dtype.itemsize]
+    square = e.mul(r, r)
+    ratio = e.mul(e.mul(square, square), horner(e, square, rest))
+    if not e.target.has_fma:
+        ratio = e.fma(square, first + 1 / 8, ratio)
+        first = -1 / 8  # times the square, that is exact
+    ratio = e.fma(square, first, ratio)
+    return e.fma(r, ratio, r)
 
 
 def tan(e: Emitter, x: Value) -> Value:
@@ -92,8 +98,28 @@ def tan(e: Emitter, x: Value) -> Value:
         value, low = quick_two_sum(e, r, e.fma(rest, e.add(square, 1.0), cubic))
         inverse = e.div(-1.0, value)
         inverse = e.fma(inverse, e.fma(inverse, low, e.fma(inverse, value, 1.0)), inverse)
-        odd = e.ne(e.and_(e.bitcast(shifted, _integer(x)), 1), 0)
-        return _flip(e, e.select(odd, inverse, value), None, x)
+        value = e.select(e.lt(_parity(e, shifted), 0), inverse, value)
+        return _flip(e, value, e.bitcast(x, _integer(x)))
+
+
+def _flip(e: Emitter, value: Value, *signs: Value) -> Value:
+    """The value, its sign changed by the top bit of each of these integers."""
+    sign = e.and_(functools.reduce(e.xor, signs), -1 << _top_bit(value))
+    return e.bitcast(e.xor(e.bitcast(value, _integer(value)), sign), value.dtype)
+
+
+def _parity(e: Emitter, shifted: Value) -> Value:
+    """An integer whose top bit is the lowest bit of n."""
+    return e.shl(e.bitcast(shifted, _integer(shifted)), _top_bit(shifted))
+
+
+def _top_bit(x: Value) -> int:
+    return 8 * x.dtype.itemsize - 1
+
+
+def _integer(x: Value) -> np.dtype:
+    """The signed integers of x's size."""
+    return np.dtype(f"i{x.dtype.itemsize}")
 
 
 def arctan(e: Emitter, x: Value) -> Value:
@@ -164,31 +190,3 @@ def _half_pi(x: Value) -> tuple[float, float]:
     """π/2 in two parts."""
     first, second, _ = PI[x.dtype.itemsize]
     return first / 2, second / 2
-
-
-def _sin_reduced(e: Emitter, r: Value) -> Value:
-    """sin(r) for |r| <= π/2."""
-    first, *rest = _SIN[r.dtype.itemsize]
-    square = e.mul(r, r)
-    ratio = e.mul(e.mul(square, square), horner(e, square, rest))
-    if not e.target.has_fma:
-        ratio = e.fma(square, first + 1 / 8, ratio)
-        first = -1 / 8  # times the square, that is exact
-    ratio = e.fma(square, first, ratio)
-    return e.fma(r, ratio, r)
-
-
-def _flip(e: Emitter, value: Value, shifted: Value | None, x: Value | None) -> Value:
-    """The value with its sign changed for an odd n, and for a negative x."""
-    top = 8 * value.dtype.itemsize - 1
-    bits = e.bitcast(value, _integer(value))
-    if shifted is not None:
-        bits = e.xor(bits, e.shl(e.bitcast(shifted, _integer(value)), top))
-    if x is not None:
-        bits = e.xor(bits, e.and_(e.bitcast(x, _integer(value)), -1 << top))
-    return e.bitcast(bits, value.dtype)
-
-
-def _integer(x: Value) -> np.dtype:
-    """The signed integers of x's size."""
-    return np.dtype(f"i{x.dtype.itemsize}")
