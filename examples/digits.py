@@ -155,8 +155,8 @@ def report_graphs(network: Network) -> None:
     print("\nnodes of the graph")
     for stage, graph in sizes.items():
         print(f"{len(graph):6}  {stage}")
-    print("\nkernels of the step")
-    print(*network.step.kernels, sep="\n")
+    print("\nkernels of the step, and the products between them")
+    print(network.step.program)
 
 
 def report_time(network: Network, images: np.ndarray, labels: np.ndarray) -> None:

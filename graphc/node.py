@@ -144,7 +144,7 @@ class Node:
         return self.typed.size
 
     @property
-    def T(self) -> Node:  # noqa: N802 (NumPy's name)
+    def T(self) -> Node:
         return _call("transpose", self)
 
     @property

@@ -21,8 +21,12 @@ FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
 SUPPORTED = frozenset(
-    np.dtype(name)
-    for name in "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
+    np.dtype(scalar)
+    for scalar in (
+        *(np.bool_, np.float32, np.float64),
+        *(np.int8, np.int16, np.int32, np.int64),
+        *(np.uint8, np.uint16, np.uint32, np.uint64),
+    )
 )
 
 
@@ -79,9 +83,7 @@ class Dim:
     def __mul__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):  # type: ignore[redundant-expr]
             return NotImplemented
-        return Dim._collect(
-            (tuple(sorted(m + k, key=str)), c * d) for m, c in self.terms for k, d in _terms(other)
-        )
+        return Dim._collect((tuple(sorted(m + k, key=str)), c * d) for m, c in self.terms for k, d in _terms(other))
 
     __rmul__ = __mul__
 

@@ -292,7 +292,9 @@ class Arithmetic:
 
     def any(self, mask: Value) -> Value:
         """Whether any lane holds, as a uniform bool."""
-        return mask if mask.lanes == 1 else self.call(f"llvm.vector.reduce.or.{mangle(BOOL, mask.lanes)}", "i1", [mask], BOOL)
+        if mask.lanes == 1:
+            return mask
+        return self.call(f"llvm.vector.reduce.or.{mangle(BOOL, mask.lanes)}", "i1", [mask], BOOL)
 
     # -- conversion -----------------------------------------------------------------------------
 
@@ -316,7 +318,7 @@ class Arithmetic:
                 return self.intrinsic("fptosi.sat", x, dtype=wanted)
             case "f", _:
                 return self.intrinsic("fptoui.sat", x, dtype=wanted)
-            case ("b" | "u"), "f":
+            case (("b" | "u"), "f"):
                 opcode = "uitofp"
             case _, "f":
                 opcode = "sitofp"

@@ -65,9 +65,7 @@ def _over_batch(
         return
 
     def body(i: Value, _: list[Value]) -> list[Value]:
-        moved = tuple(
-            e.offset(pointer, e.mul(i, evaluate(step[0]))) for pointer, step in zip(at, steps, strict=True)
-        )
+        moved = tuple(e.offset(pointer, e.mul(i, evaluate(step[0]))) for pointer, step in zip(at, steps, strict=True))
         _over_batch(e, extents[1:], [step[1:] for step in steps], moved, evaluate, call)
         return []
 

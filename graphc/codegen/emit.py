@@ -105,9 +105,7 @@ class Emitter(Arithmetic):
         kind, element = llvm_type(stored, lanes), memory_type(stored)
         held = self.splat(mask if mask is not None else self.const(True, BOOL), lanes)
         addresses = self.fresh()
-        self.line(
-            f"{addresses} = getelementptr {element}, ptr {pointer.text}, {indices.type} {indices.text}"
-        )
+        self.line(f"{addresses} = getelementptr {element}, ptr {pointer.text}, {indices.type} {indices.text}")
         name = f"llvm.masked.gather.{mangle(stored, lanes)}.v{lanes}p0"
         self.module.declare(name, kind, [f"<{lanes} x ptr>", "i32", f"<{lanes} x i1>", kind])
         value = self.assign(
@@ -128,8 +126,7 @@ class Emitter(Arithmetic):
         held = self.splat(mask if mask is not None else self.const(True, BOOL), lanes)
         addresses = self.fresh()
         self.line(
-            f"{addresses} = getelementptr {memory_type(x.dtype)}, ptr {pointer.text}, "
-            f"{indices.type} {indices.text}"
+            f"{addresses} = getelementptr {memory_type(x.dtype)}, ptr {pointer.text}, {indices.type} {indices.text}"
         )
         name = f"llvm.masked.scatter.{mangle(x.dtype, lanes)}.v{lanes}p0"
         self.module.declare(name, "void", [x.type, f"<{lanes} x ptr>", "i32", f"<{lanes} x i1>"])
@@ -216,6 +213,4 @@ class Emitter(Arithmetic):
         self.label(done)
         if known:
             return after
-        return [
-            self.phi(a.dtype, a.lanes, [(a, before), (b, latch)]) for a, b in zip(carried, after, strict=True)
-        ]
+        return [self.phi(a.dtype, a.lanes, [(a, before), (b, latch)]) for a, b in zip(carried, after, strict=True)]

@@ -61,7 +61,8 @@ class Indices:
         e = self.e
         if self.step(index, at) == 1:  # the lanes from `first` up to `last`, compared as small numbers
             start = self.number(self.evaluate(index, at.axes))
-            first, last = (self._lane_count(e.sub(self.number(self.evaluate(b, at.axes)), start), at) for b in (low, high))
+            bounds = [self.number(self.evaluate(bound, at.axes)) for bound in (low, high)]
+            first, last = (self._lane_count(e.sub(bound, start), at) for bound in bounds)
             numbers = e.lane_numbers(at.width, INT32)
             return e.and_(e.ge(numbers, first), e.lt(numbers, last))
         value = self.along(index, at)

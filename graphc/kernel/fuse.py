@@ -265,9 +265,7 @@ class _Fusion:
         return again - inner
 
     def _is_costly(self, node: Node) -> bool:
-        return node.op.kind == "reduction" or (
-            node.op.kind == "elementwise" and self.weight[node] >= RECOMPUTE_LIMIT
-        )
+        return node.op.kind == "reduction" or (node.op.kind == "elementwise" and self.weight[node] >= RECOMPUTE_LIMIT)
 
 
 def _frontier(cone: list[Node]) -> Iterable[Node]:

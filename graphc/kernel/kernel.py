@@ -1,10 +1,10 @@
 """The kernel: loop axes and scalar values to store, the only thing code generation reads.
 
-    Kernel    = axes, statements
-    Axis      = name `@k`, extent; the last axis is the lane axis
-    Statement = buffer[index] = value, or buffer[index] = reduction(buffer[index], value) over the axes
-                that the index leaves out
-    value     = a scalar node: elementwise operators over loads, indices, guards, constants and folds
+Kernel    = axes, statements
+Axis      = name `@k`, extent; the last axis is the lane axis
+Statement = buffer[index] = value, or buffer[index] = reduction(buffer[index], value) over the axes
+            that the index leaves out
+value     = a scalar node: elementwise operators over loads, indices, guards, constants and folds
 """
 
 from __future__ import annotations

@@ -107,7 +107,8 @@ class Program:
         return HEADER + len(self.symbols) + len(self.extents) + self._numbers[buffer]
 
     def constant_slot(self, node: Node) -> int:
-        return HEADER + len(self.symbols) + len(self.extents) + len(self.slabs) + list(map(id, self.constants)).index(id(node))
+        start = HEADER + len(self.symbols) + len(self.extents) + len(self.slabs)
+        return start + next(k for k, other in enumerate(self.constants) if other is node)
 
     @cached_property
     def _numbers(self) -> dict[Node | RowBuffer, int]:
@@ -129,7 +130,7 @@ class Program:
         return np.array(words, np.int64)
 
     def _check_extents(self, dims: Mapping[str, int]) -> None:
-        """Infer types again where extents were symbols: a slice may not fit this size. The operator's own error tells."""
+        """Infer types again where extents were symbols: a slice may not fit this size; its own error tells."""
         for node in self.graph.nodes:
             if node.args and any(isinstance(e, Dim) for arg in node.args for e in arg.shape):
                 types = [arg.typed.with_shape(_numbers(arg.shape, dims)) for arg in node.args]

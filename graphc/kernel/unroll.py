@@ -52,7 +52,8 @@ def _write_out(kernel: Kernel) -> Kernel:
         varies = short.name in kernel.free_axes[statement.value] | extent_symbols(statement.index)
         for k in range(_length(short) if varies else 1):
             index = substitute(statement.index, {short.name: k})
-            statements.append(_fold_lane(replace(statement, index=index, value=copies[k, statement.value]), lane, outer))
+            at_k = replace(statement, index=index, value=copies[k, statement.value])
+            statements.append(_fold_lane(at_k, lane, outer))
     return Kernel((*outer, lane), tuple(statements))
 
 

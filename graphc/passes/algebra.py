@@ -2,9 +2,9 @@
 
 `x`, `y`, `z` stand for any node, `p`, `q`, `r` for boolean ones, `c`, `d` for numbers: constants, the same in every
 element; a function of numbers alone is computed when the rule is used. Functions are operators by name.
-A rule is *exact* if both sides are equal, bit for bit, for all values the contract covers (infinities and NaNs
-included; the sign of zero and rounding among subnormals are not told apart), or equal within the accuracy
-promised for an elementary function. All others need `fast_math`.
+A rule is *exact* if both sides are equal, bit for bit, for all values, infinities and NaNs included, or equal within
+the accuracy promised for an elementary function; the sign of zero is not told apart, and the right side may avoid an
+overflow or underflow in between, never make one. All others need `fast_math`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,11 @@ def _is_power_of_two(number: Number) -> bool:
     return number != 0 and math.isfinite(number) and abs(math.frexp(number)[0]) == 0.5
 
 
+def _only_scales(c: Number, d: Number) -> bool:
+    """Whether multiplying by one of them is exact, and by their product neither overflows nor underflows first."""
+    return (_is_power_of_two(c) or _is_power_of_two(d)) and 2**-126 <= abs(c * d) < 2**127
+
+
 RULES: tuple[Rule, ...] = (
     # numbers first, and the neutral ones gone
     _exact("x * c = c * x"),
@@ -71,11 +76,11 @@ RULES: tuple[Rule, ...] = (
     _exact("0 - x = -x", "if"),
     # numbers gathered; products of floats where one factor only scales
     _exact("c * (d * x) = (c * d) * x", "iu"),
-    _exact("c * (d * x) = (c * d) * x", "f", lambda c, d: _is_power_of_two(c) or _is_power_of_two(d)),
+    _exact("c * (d * x) = (c * d) * x", "f", _only_scales),
     _exact("c + (d + x) = (c + d) + x", "iu"),
     _exact("x / c = (1 / c) * x", "f", lambda c: _is_power_of_two(c) and abs(c) < 2**126),
     _exact("(c * x) * (d * y) = (c * d) * (x * y)", "iu"),
-    _exact("y * (c * x) = c * (y * x)", "f", lambda c: _is_power_of_two(c)),
+    _exact("y * (c * x) = c * (y * x)", "f", lambda c: _is_power_of_two(c) and 1 <= abs(c) <= 1024),
     _exact("x + x = 2 * x"),
     _exact("c * x + x = (c + 1) * x", "iu"),
     _exact("c * x + d * x = (c + d) * x", "iu"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from graphc.graph import Graph
 from graphc.node import Node, make
 from graphc.ops.contraction import CONTRACT, Pairing, pairing
-from graphc.ops.movement import EXPAND, TRANSPOSE, Axes
+from graphc.ops.movement import EXPAND, RESHAPE, TRANSPOSE, Axes
 from graphc.ops.reduction import SUM
 from graphc.types import Extent, product
 
@@ -47,9 +47,7 @@ def _absorb(pairs: Pairing, a: Node) -> tuple[Pairing, Node]:
     free = tuple(axes[k] for k in pairs.free_a(a.ndim))
     if list(free) != sorted(free):
         return pairs, a
-    moved = pairs._replace(
-        axes_a=tuple(axes[k] for k in pairs.axes_a), batch_a=tuple(axes[k] for k in pairs.batch_a)
-    )
+    moved = pairs._replace(axes_a=tuple(axes[k] for k in pairs.axes_a), batch_a=tuple(axes[k] for k in pairs.batch_a))
     return _absorb(moved, a.args[0])
 
 
@@ -118,8 +116,6 @@ def _drop(x: Node, axes: Axes) -> Node:
 
 
 def _reshape(x: Node, shape: tuple[Extent, ...]) -> Node:
-    from graphc.ops.movement import RESHAPE
-
     return x if x.shape == shape else RESHAPE(x, shape=shape)
 
 
@@ -130,9 +126,7 @@ def _as_matrices(node: Node) -> Node:
     """The same contraction of operands that lie in memory as matrices, in the same order of terms."""
     (a, b), pairs = node.args, pairing(node)
     order = sorted(range(len(pairs.axes_a)), key=pairs.axes_a.__getitem__)
-    pairs = pairs._replace(
-        axes_a=tuple(pairs.axes_a[k] for k in order), axes_b=tuple(pairs.axes_b[k] for k in order)
-    )
+    pairs = pairs._replace(axes_a=tuple(pairs.axes_a[k] for k in order), axes_b=tuple(pairs.axes_b[k] for k in order))
     pairs, a = _lay_out(pairs, a)
     swapped, b = _lay_out(pairs.swapped(), b)
     return CONTRACT(a, b, **swapped.swapped()._asdict())

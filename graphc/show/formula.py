@@ -44,7 +44,13 @@ def formula(outputs: Any) -> str:
     for node in order:
         if node in shown:
             continue
-        text = number(numbers[node]) if node in numbers else expression(node, [shown[arg] for arg in node.args])
+        args = [shown[arg] for arg in node.args]
+        if node in numbers:
+            text = number(numbers[node])
+        elif node.op is MULTIPLY and node.args[0] is node.args[1]:
+            text = applied("power", [args[0], number(2)])
+        else:
+            text = expression(node, args)
         many = uses[node] > 1 and len(text.text) > SHORT and node.op is not EXPAND
         if uses[node] and node not in numbers and (many or len(text.text) > LONG):
             name = names.fresh(_letter(len(lines)))
@@ -65,8 +71,6 @@ def expression(node: Node, args: Sequence[Expression]) -> Expression:
             return args[0]
         case op if op is CONST:
             return Expression(literal(node))
-        case op if op is MULTIPLY and node.args[0] is node.args[1]:
-            return applied("power", [args[0], number(2)])
         case op:
             return applied(op.name, args, parameters(node))
 

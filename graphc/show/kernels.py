@@ -196,9 +196,10 @@ class _Listing:
         kept = frozenset(self.phases.kept)
         for node in values:
             text = self._expression(node)
-            many = uses[node] > 1 and len(text.text) > SHORT and node.op is not LOAD
+            worth = node.op.transcendental or len(text.text) > SHORT
+            again = uses[node] > 1 and worth and node.op is not LOAD
             is_lane_fold = node.op is FOLD and node.params[1] == self.lane
-            if node in kept or is_lane_fold or many or len(text.text) > LONG:
+            if node in kept or is_lane_fold or again or len(text.text) > LONG:
                 self.definitions[node] = text.text
                 text = Expression(self.names.fresh(_letter(node)) + self._suffix(node, node in kept))
             self.shown[node] = text

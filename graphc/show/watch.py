@@ -30,7 +30,8 @@ class Watch:
 
     def after_pass(self, name: str, before: Graph, after: Graph) -> None:
         self._passes += 1
-        self.dump.show("graph", lambda: to_text(after), f"{self._passes} {name}")
+        same = all(x is y for x, y in zip(before.outputs, after.outputs, strict=False))
+        self.dump.show("graph", lambda: "as before" if same else to_text(after), f"{self._passes} {name}")
         if self.checks:
             check_pass(name, before, after)
 

@@ -10,7 +10,7 @@ import math
 from graphc.codegen.emit import Emitter, Value
 from graphc.codegen.vmath.polynomial import (
     LN2,
-    horner,
+    paired,
     power_of_two,
     quick_two_sum,
     split_exponent,
@@ -93,6 +93,6 @@ def _logarithm(e: Emitter, u: Value, k: Value, rest: Value | None) -> Value:
     """k ln 2 + 2 arctanh(u/2) + rest."""
     high, low = LN2[u.dtype.itemsize]
     square = e.mul(u, u)
-    cubic = e.mul(u, e.mul(square, horner(e, square, _ARCTANH[u.dtype.itemsize])))
+    cubic = e.mul(u, e.mul(square, paired(e, square, _ARCTANH[u.dtype.itemsize])))
     small = e.fma(k, low, cubic)
     return e.add(e.mul(k, high), e.add(u, small if rest is None else e.add(small, rest)))

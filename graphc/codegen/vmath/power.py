@@ -11,6 +11,7 @@ from graphc.codegen.vmath.polynomial import (
     MANTISSA_BITS,
     horner,
     minus_product,
+    paired,
     power_of_two,
     quick_two_sum,
     round_multiple,
@@ -70,7 +71,7 @@ def pow(e: Emitter, x: Value, y: Value) -> Value:
         exponent, rest = (_exponent_float64 if x.dtype == FLOAT64 else _exponent_float32)(e, e.abs(x), y)
         n = round_multiple(e, exponent, 1.0)
         r = e.sub(exponent, n) if rest is None else e.add(e.sub(exponent, n), rest)
-        power = scale(e, e.fma(r, horner(e, r, _EXP2[x.dtype.itemsize]), 1.0), n)
+        power = scale(e, e.fma(r, paired(e, r, _EXP2[x.dtype.itemsize]), 1.0), n)
         within = e.lt(e.abs(exponent), limit)
 
         def special() -> list[Value]:
@@ -107,7 +108,7 @@ def _log2_parts(e: Emitter, x: Value) -> tuple[Value, Value]:
     s_low = e.mul(reciprocal, minus_product(e, e.sub(above, e.add(s, s)), s, above))
     t, t_low = two_product(e, s, s)
     t_low = e.fma(e.add(s, s), s_low, t_low)
-    rest = horner(e, t, _LOG2)
+    rest = paired(e, t, _LOG2)
     product, error = two_product(e, t, rest)
     second, second_low = _add(e, _LOG2_SECOND, product, e.fma(t_low, rest, error))
     product, error = two_product(e, t, second)

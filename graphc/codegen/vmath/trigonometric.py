@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from graphc.codegen.emit import Emitter, Value
-from graphc.codegen.vmath.polynomial import horner, quick_two_sum
+from graphc.codegen.vmath.polynomial import horner, paired, quick_two_sum
 from graphc.codegen.vmath.reduction import PI, reduce_by_half_pi, reduce_by_pi
 
 __all__ = ["arccos", "arcsin", "arctan", "arctan2", "cos", "sin", "tan"]
@@ -23,7 +23,7 @@ _SIN = {
         -0.16666666666666666, 0.008333333333333207, -0.0001984126984121248, 2.7557319211569482e-06,
         -2.5052106904422962e-08, 1.6058941002324074e-10, -7.643019371628911e-13, 2.7214194708892916e-15,
     ),
-    4: (-0.1666666, 0.008333068, -0.00019809659, 2.6057492e-06),
+    4: (-0.16666659712791443, 0.008333068, -0.00019809659, 2.6057492e-06),
 }  # fmt: skip
 
 # tan(r) = r + r³ P(r²) for |r| <= π/4 (and slack): Remez, relative error 2^-56.2 and 2^-29.3
@@ -94,7 +94,7 @@ def tan(e: Emitter, x: Value) -> Value:
     with e.strict():
         r, rest, shifted = reduce_by_half_pi(e, e.abs(x))
         square = e.mul(r, r)
-        cubic = e.mul(r, e.mul(square, horner(e, square, _TAN[x.dtype.itemsize])))
+        cubic = e.mul(r, e.mul(square, paired(e, square, _TAN[x.dtype.itemsize])))
         value, low = quick_two_sum(e, r, e.fma(rest, e.add(square, 1.0), cubic))
         inverse = e.div(-1.0, value)
         inverse = e.fma(inverse, e.fma(inverse, low, e.fma(inverse, value, 1.0)), inverse)
@@ -151,7 +151,7 @@ def arctan2(e: Emitter, y: Value, x: Value) -> Value:
 def _arctan_of_fraction(e: Emitter, x: Value) -> Value:
     """arctan(x) for 0 <= x <= 1."""
     square = e.mul(x, x)
-    return e.fma(x, e.mul(square, horner(e, square, _ARCTAN[x.dtype.itemsize])), x)
+    return e.fma(x, e.mul(square, paired(e, square, _ARCTAN[x.dtype.itemsize])), x)
 
 
 def arcsin(e: Emitter, x: Value) -> Value:
@@ -183,7 +183,7 @@ def _arcsin_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
     square = e.select(beyond, e.fma(x, -0.5, 0.5), e.mul(x, x))
     root = e.sqrt(square)
     chord = e.select(beyond, e.add(root, root), x)
-    return beyond, chord, e.mul(chord, e.mul(square, horner(e, square, _ARCSIN[x.dtype.itemsize])))
+    return beyond, chord, e.mul(chord, e.mul(square, paired(e, square, _ARCSIN[x.dtype.itemsize])))
 
 
 def _half_pi(x: Value) -> tuple[float, float]:
