@@ -8,6 +8,7 @@ error terms exact.
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ import numpy as np
 from graphc.codegen.ir import BOOL, INT64, Module, Value, literal, llvm_type, mangle
 
 Number = Value | int | float | bool
+
+IN_LINE = 6  # how often one function may use an elementary function before it calls it
 
 
 class Arithmetic:
@@ -28,12 +31,15 @@ class Arithmetic:
         self._count = 0
         self.block = "entry"
         self._flags = "contract "
+        self._math_uses: Counter[str] = Counter()
 
     # -- the function around the instructions ---------------------------------------------------
 
-    def define(self, name: str, parameters: Sequence[str], result: str = "void", linkage: str = "") -> None:
+    def define(
+        self, name: str, parameters: Sequence[str], result: str = "void", linkage: str = "", attributes: str = ""
+    ) -> None:
         """Close the function: give it its signature and put it in the module."""
-        head = f"define {linkage} {result} @{name}({', '.join(parameters)})"
+        head = f"define {linkage} {result} @{name}({', '.join(parameters)}) {attributes}".rstrip()
         self.module.functions[name] = "\n".join([head + " {", "entry:", *self._lines, "}"])
 
     @contextmanager
@@ -225,8 +231,22 @@ class Arithmetic:
                 return self.intrinsic(("u" if kind == "u" else "s") + name, a, b)
 
     def math(self, name: str, *operands: Value) -> Value:
-        """An elementary function, as a straight-line expansion."""
-        return self.module.math[name](self, *self._match(*operands))
+        """An elementary function: an expansion in line, or one for the module where it is used often or on scalars."""
+        values = self._match(*operands)
+        self._math_uses[name] += 1
+        if values[0].lanes > 1 and self._math_uses[name] <= IN_LINE:
+            return self.module.math[name](self, *values)
+        return self._out_of_line(name, values)
+
+    def _out_of_line(self, name: str, values: Sequence[Value]) -> Value:
+        x = values[0]
+        function = f"{name}.{mangle(x.dtype, x.lanes)}"
+        if function not in self.module.functions:
+            inside = type(self)(self.module)
+            result = self.module.math[name](inside, *[Value(f"%x{k}", x.dtype, x.lanes) for k in range(len(values))])
+            inside.line(f"ret {result.type} {result.text}")
+            inside.define(function, [f"{x.type} %x{k}" for k in range(len(values))], result.type, "internal")
+        return self.call(function, x.type, values, x.dtype, x.lanes)
 
     # -- comparison, choice, bits ---------------------------------------------------------------
 

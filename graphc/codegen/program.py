@@ -20,6 +20,7 @@ from graphc.types import Dim, Extent
 
 ENTRY = "program"
 _PARAMETERS = ["ptr noalias %buffers", "ptr noalias %plan"]
+_ATTRIBUTES = "alignstack(64)"  # whole vectors may be spilled
 
 
 def emit_program(program: Program, target: Target, blas_integer: np.dtype) -> Module:
@@ -30,7 +31,7 @@ def emit_program(program: Program, target: Target, blas_integer: np.dtype) -> Mo
         step = _Step(Emitter(module), program, number)
         step.emit(blas_integer)
         step.e.line("ret void")
-        step.e.define(name, _PARAMETERS, linkage="internal")
+        step.e.define(name, _PARAMETERS, linkage="internal", attributes=_ATTRIBUTES)
     e = Emitter(module)
     for name in names:
         e.line(f"call void @{name}(ptr %buffers, ptr %plan)")

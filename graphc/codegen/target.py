@@ -37,11 +37,11 @@ class Target:
         _initialize()
         return _NAMED[name]
 
-    def machine(self) -> Any:
-        """LLVM's code generator for this target."""
+    def machine(self, jit: bool = True) -> Any:
+        """LLVM's code generator for this target, for code that is loaded here, or is linked elsewhere."""
         _initialize()
         return llvm.Target.from_triple(self.triple).create_target_machine(
-            cpu=self.cpu, features=self.features, opt=2, reloc="pic", codemodel="default", jit=True
+            cpu=self.cpu, features=self.features, opt=2, reloc="pic", codemodel="default", jit=jit
         )
 
 

@@ -170,6 +170,7 @@ class _Counting:
     def __init__(self, kernel: Kernel, phases: Phases, size: Size) -> None:
         self.kernel, self.phases, self.size = kernel, phases.phases, size
         self.kept = phases.kept
+        self.varying = [frozenset(phase.varying) for phase in phases.phases]
         self.extents: dict[str, Extent] = {axis.name: size(axis.extent) for axis in kernel.axes}
         for node in kernel.values:
             if node.op is FOLD:
@@ -262,7 +263,7 @@ class _Counting:
         """Phases that read it, if a row of it is too long to stay in the cache."""
         if self.kernel.lane is None or not exceeds_cache(load.dtype.itemsize * self.extents[self.kernel.lane.name]):
             return 1
-        return max(1, sum(load in phase.varying for phase in self.phases))
+        return max(1, sum(load in varying for varying in self.varying))
 
     def _written(self, statement: Statement) -> tuple[Extent, Extent]:
         """Bytes read and written by a store; what accumulates is filled before and written when it is done."""

@@ -13,10 +13,12 @@ from functools import cache
 from itertools import count
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from graphc.codegen.target import Target
 from graphc.errors import InternalError
+from graphc.runtime import cache as disk
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class Engine:
 
 def load(text: str, target: Target, exports: Iterable[str], symbols: Mapping[str, int] | None = None) -> Engine:
     """Compile a module for this machine; `symbols` says where its undefined names are."""
-    return link(compile_object(text, target), target, exports, symbols)
+    return link(cached_object(text, target)[0], target, exports, symbols)
 
 
 def link(
@@ -52,10 +54,24 @@ def link(
         raise InternalError(f"engine: the code does not link: {error}") from None
 
 
-def compile_object(text: str, target: Target) -> bytes:
-    """The module as relocatable machine code of any target."""
-    machine = target.machine()
-    return machine.emit_object(_parse(text, machine))
+def cached_object(text: str, target: Target) -> tuple[bytes, bool]:
+    """The module as machine code, and whether it was on disk: LLVM is asked for what is not."""
+    key = disk.key(text, repr(target), *_VERSIONS)
+    found = disk.read(key)
+    if found is not None:
+        return found, True
+    object_code = compile_object(text, target)
+    disk.write(key, object_code)
+    return object_code, False
+
+
+def compile_object(text: str, target: Target, jit: bool = True, names: Mapping[str, str] | None = None) -> bytes:
+    """The module as relocatable machine code of any target, with some functions named otherwise."""
+    machine = target.machine(jit)
+    module = _parse(text, machine)
+    for old, new in (names or {}).items():
+        module.get_function(old).name = new
+    return machine.emit_object(module)
 
 
 def assembly(text: str, target: Target) -> str:
@@ -81,6 +97,10 @@ def _jit(target: Target) -> Any:
 
 
 _numbers = count()
+
+# What decides on machine code besides text and target. The text says all that is graphc's own, the width of a
+# library's integers too; the last number is for the settings of LLVM's code generator, and grows when they change.
+_VERSIONS = (llvmlite.__version__, str(llvm.llvm_version_info), "1")
 
 
 # Note: no passes. The text is already vectorised, unrolled and fused, in SSA form. For ten kernels of 190 lines each,

@@ -29,6 +29,7 @@ from graphc.passes.pipeline import optimise
 from graphc.runtime import engine
 from graphc.runtime.blas import find_blas
 from graphc.runtime.callable import vectorcall
+from graphc.runtime.log import Compilation, Stopwatch, reason
 from graphc.runtime.native import Entry
 from graphc.runtime.signature import Buffer, Signature, Slot
 from graphc.show.dot import to_dot
@@ -143,7 +144,8 @@ class _Function:
             typed = {x: x if x.type else variable(x.name, next(types)) for x in self.inputs}
             outputs = replay(self.outputs, typed)
             graph = Graph(tuple(typed.values()), tuple(outputs))
-            self.codes[key] = Code(graph, self.structure, self.options, self._slow)
+            why = reason(self.inputs, key, self.codes)
+            self.codes[key] = Code(graph, self.structure, self.options, self._slow, why)
         return self.codes[key]
 
     @property
@@ -168,6 +170,11 @@ class _Function:
         """Kernels and library calls in order, and the memory plan."""
         return self.code.program
 
+    @property
+    def compile_log(self) -> list[Compilation]:
+        """What was compiled, why anew, and how long every stage took."""
+        return [code.compilation for code in self.codes.values()]
+
     def cost(self, **dims: int) -> ProgramCost:
         """Bytes, operations and workspace of a call: formulas, or numbers if the named dimensions are given."""
         return program_cost(self.program, dims)
@@ -190,6 +197,12 @@ class _Function:
         """The generated machine code, as text."""
         return engine.assembly(self.code.text, Target.host())
 
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self
+
     def __repr__(self) -> str:
         return f"<Function ({_listed([x.name for x in self.inputs])}) of {len(self.outputs)} outputs>"
 
@@ -197,19 +210,25 @@ class _Function:
 class Code:
     """One specialisation: program, machine code, and the entries that call it."""
 
-    def __init__(self, graph: Graph, structure: TreeDef, options: Options, slow: Any) -> None:
+    def __init__(self, graph: Graph, structure: TreeDef, options: Options, slow: Any, why: str) -> None:
         blas, target = find_blas(), Target.host()
-        watch = Watch()
+        watch, stopwatch = Watch(), Stopwatch()
         watch.recorded(graph)
         graph = optimise(graph, blas is not None, options.fast_math, watch.after_pass)
+        stopwatch.lap("simplify")
         schedule = fuse_graph(graph, options.fuse)
         watch.fused(graph, schedule)
+        stopwatch.lap("fuse")
         self.program = Program.of(graph, schedule)
         watch.planned(self.program)
+        stopwatch.lap("lower")
         integer = blas.integer if blas else np.dtype(np.int64)
         self.text = emit_program(self.program, target, integer).text()
         watch.generated(self.text, lambda text: engine.assembly(text, target))
-        loaded = engine.load(self.text, target, [ENTRY], blas.symbols if blas else {})
+        stopwatch.lap("emit")
+        object_code, cached = engine.cached_object(self.text, target)
+        stopwatch.lap("LLVM")
+        loaded = engine.link(object_code, target, [ENTRY], blas.symbols if blas else {})
         self._plans: dict[tuple[int, ...], Array] = {}
         self._signature = self._describe(structure)
         self._entry = Entry(loaded.address(ENTRY), self._signature, slow, (loaded, self.program))
@@ -217,6 +236,8 @@ class Code:
         self.call = self._entry.function
         if not self.program.symbols:
             self.prepare({})
+        stopwatch.lap("load")
+        self.compilation = stopwatch.record(why, self.program, cached)
 
     def prepare(self, dims: Mapping[str, int]) -> None:
         """Make calls of these extents possible."""

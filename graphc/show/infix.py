@@ -10,7 +10,7 @@ import numpy as np
 from graphc.node import Literal, Op
 from graphc.types import DType
 
-# How tightly an operator binds, as in Python; but a product, written without spaces, more tightly than a quotient
+# How tightly an operator binds, as in Python; but (x / y)*2 keeps its parentheses, as spaces would mislead
 COMPARISON, OR, XOR, AND, SHIFT, SUM, QUOTIENT, PRODUCT, UNARY, POWER, ATOM = range(11)
 
 BINARY = {
@@ -67,7 +67,8 @@ def _binary(name: str, left: Expression, right: Expression) -> Expression:
     if name == "add" and right.binding == UNARY and right.text[0] == "-":
         return Expression(f"{left.inside(SUM)} - {right.text[1:]}", SUM)
     least = binding + 1 if binding == COMPARISON else binding
-    return Expression(f"{left.inside(least)}{symbol}{right.inside(binding + 1)}", binding)
+    above = PRODUCT if binding == QUOTIENT else binding  # x / (y*2): Python reads x / y*2 as (x / y)*2
+    return Expression(f"{left.inside(least)}{symbol}{right.inside(above + 1)}", binding)
 
 
 def number(value: object) -> Expression:

@@ -121,23 +121,18 @@ class _Listing:
         yield _cost_line(kernel.name, str(kernel_cost(kernel, self.phases)))
         accumulated = [s for s in kernel.statements if s.reduction is not None]
         yield from dict.fromkeys(f"  {self._whole(s.buffer)} = {self._identity(s)}" for s in accumulated)
-        yield from self._nest(0, "  ")
+        yield from self._loops()
 
-    def _nest(self, depth: int, indent: str) -> Iterator[str]:
-        """The loops from this depth on; loops with nothing between them share a line."""
-        outer = self.kernel.axes[:-1]
-        opened: list[str] = []
-        while True:
-            at_depth = [n for n in self.phases.phases[0].uniform if self._depth(n) == depth]
-            inside = list(self._defined(at_depth))
+    def _loops(self) -> Iterator[str]:
+        """The loops around a row, those with nothing between them on one line; then the passes along it."""
+        outer, indent, opened = self.kernel.axes[:-1], "  ", list[str]()
+        for depth in range(len(outer) + 1):
+            inside = list(self._defined(n for n in self.phases.phases[0].uniform if self._depth(n) == depth))
             if opened and (inside or depth == len(outer)):
                 yield f"{indent}for {', '.join(opened)}:"
                 opened, indent = [], indent + "  "
             yield from (indent + line for line in inside)
-            if depth == len(outer):
-                break
-            opened.append(f"{self.axes[outer[depth].name]} in {outer[depth].extent}")
-            depth += 1
+            opened += [f"{self.axes[axis.name]} in {axis.extent}" for axis in outer[depth : depth + 1]]
         for k, phase in enumerate(self.phases.phases):
             yield from (indent + line for line in self._phase(phase, first=k == 0))
 
