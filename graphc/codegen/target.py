@@ -35,6 +35,8 @@ class Target:
     def named(name: str) -> Target:
         """A target by name: `avx512`, `avx2`, `x86-64` (baseline) or `aarch64`."""
         _initialize()
+        if name not in _NAMED:
+            raise ValueError(f"no target is named {name!r}; there are {', '.join(_NAMED)}")
         return _NAMED[name]
 
     def machine(self, jit: bool = True) -> Any:

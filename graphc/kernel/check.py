@@ -110,11 +110,13 @@ def _check_phase(where: str, kernel: Kernel, phase: Phase, there: set[Node]) -> 
 
     def take(node: Node, known: set[Node]) -> None:
         for arg in _outside_folds(kernel, node):
-            _require(arg in known, where, f"{_named(node)} reads {_named(arg)}, which is not there yet")
+            if arg not in known:
+                raise InternalError(f"{where}: {_named(node)} reads {_named(arg)}, which is not there yet")
         known.add(node)
 
     def ready(node: Node, known: set[Node]) -> None:
-        _require(node in known, where, f"{_named(node)} is stored or folded, but not there yet")
+        if node not in known:
+            raise InternalError(f"{where}: {_named(node)} is stored or folded, but not there yet")
 
     for node in phase.uniform:
         take(node, there)

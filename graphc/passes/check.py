@@ -16,9 +16,11 @@ def checking() -> bool:
 
 def check_pass(stage: str, before: Graph, after: Graph) -> None:
     """Raise `InternalError` unless a pass kept the inputs and the types of the outputs, and its result is a graph."""
-    _require(_same(before.inputs, after.inputs), stage, "the inputs are others than before")
+    if not _same(before.inputs, after.inputs):
+        raise InternalError(f"{stage}: the inputs are others than before")
     found, wanted = ([str(node.type) for node in graph.outputs] for graph in (after, before))
-    _require(found == wanted, stage, f"the outputs are {', '.join(found)} instead of {', '.join(wanted)}")
+    if found != wanted:
+        raise InternalError(f"{stage}: the outputs are {', '.join(found)} instead of {', '.join(wanted)}")
     check_graph(stage, after)
 
 
@@ -26,31 +28,25 @@ def check_graph(stage: str, graph: Graph) -> None:
     """Raise `InternalError` unless nodes come after their arguments, have the right types, and know all variables."""
     inputs, seen = set(graph.inputs), set[Node]()
     for node in graph.nodes:
-        _require(seen.issuperset(node.args), stage, f"{_shown(node)} comes before an argument of it")
-        _require(node.op is not VAR or node in inputs, stage, f"{_shown(node)} is no input")
-        _check_type(stage, node)
+        if wrong := _offence(node, inputs, seen):
+            raise InternalError(f"{stage}: {node.name} ({show_source(node.source)}) {wrong}")
         seen.add(node)
 
 
-def _check_type(stage: str, node: Node) -> None:
-    _require(node.type is not None, stage, f"{_shown(node)} has no type")
+def _offence(node: Node, inputs: set[Node], seen: set[Node]) -> str:
+    """What is wrong with a node, if anything."""
+    if not seen.issuperset(node.args):
+        return "comes before an argument of it"
+    if node.type is None:
+        return "has no type"
     if node.op is VAR:
-        return
+        return "" if node in inputs else "is no input"
     try:
         found = node.op.infer([arg.typed for arg in node.args], node.params)
     except GraphcError as error:
-        raise InternalError(f"{stage}: {_shown(node)} does not fit its arguments: {error}") from error
-    _require(found == node.type, stage, f"{_shown(node)} is of type {node.type}, but its arguments give {found}")
+        return f"does not fit its arguments: {error}"
+    return "" if found == node.type else f"is of type {node.type}, but its arguments give {found}"
 
 
 def _same(a: tuple[Node, ...], b: tuple[Node, ...]) -> bool:
     return len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True))
-
-
-def _shown(node: Node) -> str:
-    return f"{node.name} ({show_source(node.source)})"
-
-
-def _require(holds: bool, stage: str, what: str) -> None:
-    if not holds:
-        raise InternalError(f"{stage}: {what}")

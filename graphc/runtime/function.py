@@ -42,14 +42,22 @@ from graphc.types import Dim, Type, as_dtype, evaluate, match_extents, require_k
 Array = np.ndarray[Any, Any]
 
 
-def compile(inputs: Node | Sequence[Node], outputs: Any, *, fuse: bool = True, fast_math: bool = False) -> Function:
+def compile(
+    inputs: Node | Sequence[Node],
+    outputs: Any,
+    *,
+    fuse: bool = True,
+    fast_math: bool = False,
+    target: str | None = None,
+) -> Function:
     """A callable that computes `outputs` (a node, or nested lists, tuples and dicts of nodes) from arrays.
 
     `inputs` is a variable or a sequence of variables, in call order; arrays may be given by name too. Variables
     without a type take that of the first arrays; for each new combination of types the code is made anew, while
     one code serves every size of a named dimension. Results are new arrays, or go to `out=`, a structure of arrays
     like the outputs. With `fuse=False` every operator has a kernel of its own; with `fast_math=True` the algebra
-    may ignore rounding, infinities and NaNs.
+    may ignore rounding, infinities and NaNs. `target` names a processor that this machine can stand in for
+    (`'x86-64'`, `'avx2'`, …) instead of the machine itself.
 
     Raises `BindError` for outputs that depend on a variable not among the inputs, and, when called, for data
     that does not fit a variable.
@@ -64,15 +72,20 @@ def compile(inputs: Node | Sequence[Node], outputs: Any, *, fuse: bool = True, f
     array([3, 5])
     """
     variables = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
-    return Function(variables, outputs, Options(fuse, fast_math))
+    return Function(variables, outputs, Options(fuse, fast_math, target))
 
 
 @dataclass(frozen=True)
 class Options:
     """How to compile."""
 
-    fuse: bool
-    fast_math: bool
+    fuse: bool = True
+    fast_math: bool = False
+    target: str | None = None
+
+    @property
+    def processor(self) -> Target:
+        return Target.named(self.target) if self.target else Target.host()
 
 
 class _Function:
@@ -195,7 +208,7 @@ class _Function:
     @property
     def assembly(self) -> str:
         """The generated machine code, as text."""
-        return engine.assembly(self.code.text, Target.host())
+        return engine.assembly(self.code.text, self.options.processor)
 
     def __copy__(self) -> Any:
         return self
@@ -211,7 +224,7 @@ class Code:
     """One specialisation: program, machine code, and the entries that call it."""
 
     def __init__(self, graph: Graph, structure: TreeDef, options: Options, slow: Any, why: str) -> None:
-        blas, target = find_blas(), Target.host()
+        blas, target = find_blas(), options.processor
         watch, stopwatch = Watch(), Stopwatch()
         watch.recorded(graph)
         graph = optimise(graph, blas is not None, options.fast_math, watch.after_pass)

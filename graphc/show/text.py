@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from graphc.errors import BindError
 from graphc.graph import Graph
 from graphc.kernel.names import Names, variable_name
 from graphc.node import CONST, VAR, Literal, Node, show_source, topological
@@ -51,7 +52,13 @@ def to_text(outputs: Any, *, source: bool = False) -> str:
 
 def roots_of(outputs: Any) -> tuple[Node, ...]:
     """The nodes that a graph, a node or a structure of nodes ends in."""
-    return outputs.outputs if isinstance(outputs, Graph) else tuple(cast("Sequence[Node]", flatten(outputs)[0]))
+    if isinstance(outputs, Graph):
+        return outputs.outputs
+    roots, _ = flatten(outputs)
+    for root in roots:
+        if not isinstance(root, Node):
+            raise BindError(f"{root!r} is no node; give a node, a graph, or nested lists, tuples and dicts of nodes")
+    return tuple(cast("Sequence[Node]", roots))
 
 
 def inline_numbers(order: Iterable[Node], roots: Iterable[Node]) -> Mapping[Node, object]:

@@ -142,11 +142,11 @@ def _record(name: str, args: Tree, kwargs: Tree) -> tuple[tuple[Node, ...], Para
     """The nodes of a call, and the parameters that say the rest of it."""
     leaves, definition = flatten((args, kwargs))
     nodes = tuple([leaf for leaf in leaves if isinstance(leaf, Node)])
-    statics = tuple([None if isinstance(leaf, Node) else _static(name, leaf) for leaf in leaves])
+    statics = tuple([None if isinstance(leaf, Node) else static(name, leaf) for leaf in leaves])
     return nodes, (name, Template(definition, statics))
 
 
-def _static(name: str, value: object) -> Static:
+def static(name: str, value: object) -> Static:
     match value:
         case np.ndarray():
             return Static(np.ndarray, Literal(value))
@@ -192,10 +192,10 @@ def _again(node: Node, args: list[Any]) -> Any:
     if all(map(_same, args, node.args)):
         return node
     if node.op is not CALL:
-        return _called_from(node.source, make, node.op, tuple(args), node.params)
+        return called_from(node.source, make, node.op, tuple(args), node.params)
     name, template = cast("tuple[str, Template]", node.params)
     positional, named = template.fill(args)
-    return _called_from(node.source, PUBLIC[name], *positional, **named)
+    return called_from(node.source, PUBLIC[name], *positional, **named)
 
 
 def _same(new: object, old: object) -> bool:
@@ -209,7 +209,7 @@ def _pick(item: Node, result: Any) -> Node:
     return flatten(result)[0][index]
 
 
-def _called_from(source: Source, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def called_from(source: Source, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The function's result, called from a frame that says it is the user's line.
 
     So the new nodes carry that line, errors name it, and tracebacks quote it.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from graphc import Graph, grad, sym, to_text
+from graphc import BindError, Graph, grad, sym, to_text
 from graphc.node import constant
 
 
@@ -65,6 +65,11 @@ def test_two_variables_of_one_name_are_told_apart():
 def test_source_line_of_each_node_is_shown_if_asked():
     x = sym.var("x", shape=())
     assert all("# test_text.py:" in line for line in to_text(x + 1, source=True).split("\n"))
+
+
+def test_what_is_no_node_is_an_error():
+    with pytest.raises(BindError, match="3 is no node; give a node"):
+        to_text([sym.var("x"), 3])
 
 
 def test_text_of_a_deep_graph_needs_no_recursion():

@@ -1,0 +1,151 @@
+"""Flat graphs: nodes as a list of plain records, arguments first, each naming others by number.
+
+The data is pure (see `values`), so that JSON or anything else can carry it:
+
+    {"nodes": [{"op": "var", "params": {"name": "x"}, "type": {"dtype": "float64", "shape": [3]}},
+               {"op": "exp", "args": [0], "type": {"dtype": "float64", "shape": [3]}, "source": ["model.py", 12]}],
+     "roots": [1]}
+
+Reading trusts nothing: operators are looked up by name, types are inferred again and must be those written, and
+whatever does not fit is a `GraphcError`. No code is run but that of the operators' type rules.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeAlias
+
+from graphc.errors import GraphcError
+from graphc.io.values import Data, is_a, one_of, read_type, read_value, write_type, write_value
+from graphc.node import PUBLIC, VAR, Node, Op, Source, make, make_untyped, topological, variable
+from graphc.sym.record import CALL, ITEM, Template, called_from
+from graphc.types import Type
+
+MakeVariable: TypeAlias = Callable[[str, "Type | None"], Node]
+
+_LAST_LINE = 2**31 - 1
+
+
+def operators() -> Mapping[str, Op]:
+    """Every operator of graphs by its name."""
+    return _operators(len([name for name in sys.modules if name.startswith("graphc.")]))
+
+
+@cache
+def _operators(modules: int) -> Mapping[str, Op]:
+    """Those of the modules loaded, of which there are so many."""
+    loaded = [module for name, module in sys.modules.items() if name.startswith("graphc.") and module]
+    found = [value for module in loaded for value in vars(module).values() if isinstance(value, Op)]
+    return {op.name: op for op in found if op.kind != "kernel"}
+
+
+# -- writing ----------------------------------------------------------------------------------------
+
+
+def write_flat(roots: Iterable[Node]) -> dict[str, Data]:
+    """The roots and all they depend on as data."""
+    roots = list(roots)
+    nodes = topological(roots)
+    number = {node: k for k, node in enumerate(nodes)}
+    return {"nodes": [_write(node, number) for node in nodes], "roots": [number[root] for root in roots]}
+
+
+def _write(node: Node, number: Mapping[Node, int]) -> dict[str, Data]:
+    if operators().get(node.op.name) is not node.op:
+        raise GraphcError(f"{node.op.name} is no operator of graphc, and cannot be written")
+    record: dict[str, Data] = {"op": node.op.name}
+    if node.args:
+        record["args"] = [number[arg] for arg in node.args]
+    if node.params:
+        record["params"] = {name: write_value(value) for name, value in zip(node.op.params, node.params, strict=True)}
+    if node.type is not None:
+        record["type"] = write_type(node.type)
+    if node.source is not None:
+        record["source"] = list(node.source)
+    return record
+
+
+# -- reading ----------------------------------------------------------------------------------------
+
+
+def read_flat(data: Data, make_variable: MakeVariable = variable) -> list[Node]:
+    """The roots that data describes: the nodes there are already, where there are; variables are new.
+
+    `make_variable(name, type)` is called for each variable in order, and may give one that exists.
+    """
+    nodes: list[Node] = []
+    try:
+        for record in is_a(list, data["nodes"]):
+            nodes.append(_read(record, nodes, make_variable))
+        return [_at(nodes, index) for index in is_a(list, data["roots"])]
+    except Exception as error:  # whatever strange data may lead to
+        what = str(error) if isinstance(error, GraphcError) else f"{type(error).__name__}: {error}"
+        raise GraphcError(f"node {len(nodes)} of a flat graph cannot be read: {what}") from error
+
+
+def _read(record: Data, before: Sequence[Node], make_variable: MakeVariable) -> Node:
+    op = operators()[one_of(operators().keys(), record["op"])]
+    args = tuple([_at(before, index) for index in is_a(list, record.get("args", []))])
+    params = _read_params(op, record.get("params", {}))
+    type = None if record.get("type") is None else read_type(record["type"])
+    source = _read_source(record.get("source"))
+    node = called_from(source, _make, op, args, params, type, make_variable)
+    if node.type != type:
+        raise GraphcError(f"{op.name} is said to be {type}, but is {node.type or 'untyped'}")
+    return node
+
+
+def _make(op: Op, args: tuple[Node, ...], params: tuple[Any, ...], type: Type | None, new: MakeVariable) -> Node:
+    if op is VAR:
+        (name,) = params
+        if args or not is_a(str, name):
+            raise GraphcError(f"a variable has a name and no arguments, not {name!r} and {len(args)}")
+        return new(name, type)
+    if op is CALL:
+        _check_call(args, *params)
+    elif op is ITEM:
+        (call,), (index,) = args, params
+        if call.op is not CALL or is_a(int, index) < 0:
+            raise GraphcError(f"item {index} of {call.op.name} is no result of a recorded call")
+    else:
+        _check_count(op, len(args))
+        return make(op, args, params)
+    return make_untyped(op, args, params)
+
+
+def _check_call(args: Sequence[Node], function: Any, template: Any) -> None:
+    """Only public functions that are recorded may be named: one that is not may do more than make nodes."""
+    if not hasattr(PUBLIC.get(is_a(str, function)), "__wrapped__"):
+        raise GraphcError(f"{function!r} is no function that is recorded")
+    if is_a(Template, template).leaves.count(None) != len(args):
+        raise GraphcError(f"a call of {function} has {len(args)} nodes in {template.leaves.count(None)} places")
+    if all(arg.type is not None for arg in args):
+        raise GraphcError(f"a call of {function} is recorded, but all its arguments have types")
+
+
+def _check_count(op: Op, count: int) -> None:
+    """As many arguments as the samples have; if those differ, as many as they like."""
+    counts = {len(sample.shapes) for sample in op.samples}
+    if counts and (count < min(counts) or (len(counts) == 1 and count not in counts)):
+        raise GraphcError(f"{op.name} takes {min(counts)} arguments, not {count}")
+
+
+def _read_params(op: Op, data: Data) -> tuple[Any, ...]:
+    if data.keys() != set(op.params):
+        raise GraphcError(f"the parameters of {op.name} are {', '.join(op.params) or 'none'}, not {', '.join(data)}")
+    return tuple([read_value(data[name]) for name in op.params])
+
+
+def _read_source(data: Data) -> Source:
+    if data is None:
+        return None
+    file, line = data
+    return is_a(str, file), min(max(is_a(int, line), 1), _LAST_LINE)
+
+
+def _at(nodes: Sequence[Node], index: Data) -> Node:
+    if not 0 <= is_a(int, index) < len(nodes):
+        raise GraphcError(f"there is no node {index} before it")
+    return nodes[index]

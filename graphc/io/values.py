@@ -1,0 +1,205 @@
+"""Parameters as pure data: None, booleans, numbers, text, lists, dicts with text keys, and arrays.
+
+What Python's data has no form for is a dict of one entry that names what it is: `{"dtype": "float32"}`. An int stays
+an int and a float a float; tuples are lists. Reading checks everything: data may come from anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from graphc.errors import GraphcError
+from graphc.node import Literal
+from graphc.sym.record import Static, Template, static
+from graphc.tree import LEAF, TreeDef
+from graphc.types import SUPPORTED, Dim, Extent, Quotient, Type, as_dtype
+
+Data: TypeAlias = Any  # as the first lines say
+
+_NUMBERS: tuple[type, ...] = (bool, int, float, complex)
+_TYPES = {t.__name__: t for t in _NUMBERS} | {f"numpy.{d.type.__name__}": d.type for d in SUPPORTED}
+_TYPE_NAMES = {t: name for name, t in _TYPES.items()}
+_KINDS: dict[str, type | None] = {
+    "leaf": None, "tuple": tuple, "list": list, "dict": dict, "slice": slice, "none": type(None)
+}  # fmt: skip
+_KIND_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+# -- writing ----------------------------------------------------------------------------------------
+
+
+def write_value(value: object) -> Data:
+    """A parameter as data."""
+    match value:
+        case None | bool() | str():
+            return value
+        case np.generic():  # before float, which NumPy's float64 is too
+            return {"scalar": np.asarray(value)}
+        case int():
+            return int(value)
+        case float():
+            return value if math.isfinite(value) else {"float": str(value)}
+        case complex():
+            return {"complex": [write_value(value.real), write_value(value.imag)]}
+        case tuple():
+            return [write_value(item) for item in cast("tuple[object, ...]", value)]
+        case np.dtype():
+            return {"dtype": value.name}
+        case Dim():
+            return {"dim": [[c, [_write_atom(atom) for atom in monomial]] for monomial, c in value.terms]}
+        case Literal():
+            return {"array": value.array}
+        case Template():
+            leaves = [None if leaf is None else {"is": write_value(leaf.value)} for leaf in value.leaves]
+            return {"template": {"structure": write_structure(value.definition), "leaves": leaves}}
+        case type() if value in _TYPE_NAMES:
+            return {"type": _TYPE_NAMES[value]}
+        case _ if value is Ellipsis:
+            return {"ellipsis": None}
+        case _:
+            raise GraphcError(f"a parameter of type {type(value).__name__} cannot be written: {value!r}")
+
+
+def _write_atom(atom: str | Quotient) -> Data:
+    return atom if isinstance(atom, str) else [write_value(atom.dividend), write_value(atom.divisor)]
+
+
+def write_structure(definition: TreeDef) -> Data:
+    """A structure of nested tuples, lists, dicts and slices as data."""
+    if definition.kind not in _KIND_NAMES:
+        assert definition.kind is not None
+        raise GraphcError(f"a structure of {definition.kind.__name__} cannot be written; use a tuple, list or dict")
+    if definition == LEAF:
+        return "leaf"
+    written: dict[str, Data] = {"kind": _KIND_NAMES[definition.kind]}
+    written["children"] = [write_structure(child) for child in definition.children]
+    return written | ({"keys": list(definition.keys)} if definition.keys else {})
+
+
+def write_type(type: Type) -> Data:
+    """A type as data."""
+    return {"dtype": type.dtype.name, "shape": write_value(type.shape)}
+
+
+# -- reading ----------------------------------------------------------------------------------------
+
+
+def read_value(data: Data) -> Any:
+    """The parameter that data stands for."""
+    match data:
+        case None | bool() | str() | int() | float():
+            return data
+        case list() | tuple():
+            return tuple([read_value(item) for item in cast("Sequence[Data]", data)])
+        case dict() if len(cast("Mapping[str, Data]", data)) == 1:
+            ((kind, content),) = cast("Mapping[str, Data]", data).items()
+            if kind in _READERS:
+                return _READERS[kind](content)
+        case _:
+            pass
+    raise GraphcError(f"{data!r:.60} is no parameter")
+
+
+def _read_float(data: Data) -> float:
+    return float(one_of({"nan", "inf", "-inf"}, data))
+
+
+def _read_complex(data: Data) -> complex:
+    real, imaginary = read_value(data)
+    return complex(real, imaginary)
+
+
+def _read_dtype(data: Data) -> np.dtype:
+    return as_dtype(is_a(str, data))
+
+
+def _read_dim(data: Data) -> Extent:
+    """The polynomial, added up again: so it is one that graphc could have made."""
+    total: Extent = 0
+    for coefficient, atoms in data:
+        term: Extent = is_a(int, coefficient)
+        for atom in atoms:
+            term = term * _read_atom(atom)
+        total = total + term
+    return total
+
+
+def _read_atom(data: Data) -> Extent:
+    if isinstance(data, str) and data.isidentifier():
+        return Dim.symbol(data)
+    dividend, divisor = [_read_extent(item) for item in is_a(list, data)]
+    return dividend // divisor
+
+
+def _read_extent(data: Data) -> Extent:
+    value = read_value(data)
+    return value if isinstance(value, Dim) else is_a(int, value)
+
+
+def _read_array(data: Data) -> np.ndarray:
+    array = is_a(np.ndarray, data)
+    as_dtype(array.dtype)
+    return array
+
+
+def _read_template(data: Data) -> Template:
+    structure, leaves = read_structure(data["structure"]), is_a(list, data["leaves"])
+    if len(leaves) != structure.size:
+        raise GraphcError(f"a call has {len(leaves)} arguments in a structure of {structure.size}")
+    return Template(structure, tuple([None if leaf is None else _read_static(leaf) for leaf in leaves]))
+
+
+def _read_static(data: Data) -> Static:
+    value = read_value(data["is"])
+    return static("a recorded call", value.array if isinstance(value, Literal) else value)
+
+
+def read_structure(data: Data) -> TreeDef:
+    """The structure that data stands for."""
+    if data == "leaf":
+        return LEAF
+    kind = _KINDS[one_of(_KINDS.keys() - {"leaf"}, data["kind"])]
+    children = tuple([read_structure(child) for child in is_a(list, data["children"])])
+    keys = tuple([is_a(str, key) for key in is_a(list, data.get("keys", []))])
+    count = {dict: len(keys), slice: 3, type(None): 0}.get(kind, len(children))  # type: ignore[call-overload, arg-type]
+    if count != len(children) or (keys and kind is not dict) or len(set(keys)) != len(keys):
+        raise GraphcError(f"a {data['kind']} of {len(children)} parts with the keys {keys} is no structure")
+    return TreeDef(kind, children, keys)
+
+
+def read_type(data: Data) -> Type:
+    """The type that data stands for."""
+    extents = [_read_extent(item) for item in is_a(list, data["shape"])]
+    if any(isinstance(extent, int) and extent < 0 for extent in extents):
+        raise GraphcError(f"the shape {tuple(extents)} has a negative extent")
+    return Type(_read_dtype(data["dtype"]), tuple(extents))
+
+
+_READERS: dict[str, Callable[[Data], Any]] = {
+    "array": lambda data: Literal(_read_array(data)),
+    "scalar": lambda data: _read_array(data)[()],
+    "float": _read_float,
+    "complex": _read_complex,
+    "dtype": _read_dtype,
+    "dim": _read_dim,
+    "template": _read_template,
+    "type": lambda data: _TYPES[one_of(_TYPES.keys(), data)],
+    "ellipsis": lambda data: Ellipsis,
+}
+
+
+def is_a(kind: type, data: Data) -> Any:
+    """The data, if it is of the kind; a bool is no int."""
+    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
+        raise GraphcError(f"{data!r:.60} stands where a {kind.__name__} should")
+    return data
+
+
+def one_of(names: Any, data: Data) -> str:
+    """The data, if it is one of these names."""
+    if not isinstance(data, str) or data not in names:
+        raise GraphcError(f"{data!r:.60} is none of {', '.join(sorted(names))}")
+    return data
