@@ -16,6 +16,8 @@ from graphc.check import check_gradient
 from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, ShapeError
 from graphc.graph import Graph
 from graphc.interpret import interpret
+from graphc.io import pickling as _pickling  # noqa: F401  (nodes and functions pickle)
+from graphc.io.export import export
 from graphc.kernel.cost import Cost
 from graphc.node import Node
 from graphc.passes.api import simplify
@@ -44,6 +46,7 @@ __all__ = [
     "compile",
     "cost",
     "default_float",
+    "export",
     "formula",
     "grad",
     "hvp",

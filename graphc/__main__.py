@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from graphc.runtime import cache
 
+LISTED = 20  # how many files are listed
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what it returns is the exit status."""
@@ -23,11 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _list() -> int:
     files = cache.files()
-    for file in files:
+    for file in files[:LISTED]:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(file.used))
         print(f"{used}  {file.size:>9,} B  {file.path.stem}")
     size = sum(file.size for file in files)
-    print(f"{len(files)} files, {size / 1e6:.2f} MB of {cache.limit() / 1e6:.0f} MB, in {_place()}")
+    if len(files) > LISTED:
+        print(f"and {len(files) - LISTED} used longer ago")
+    counted = "1 file" if len(files) == 1 else f"{len(files)} files"
+    print(f"{counted}, {size / 1e6:.2f} MB of {cache.limit() / 1e6:.0f} MB, in {_place()}")
     return 0
 
 

@@ -23,5 +23,9 @@ class GradientError(GraphcError, ValueError):
     """A derivative that is not defined as asked: no head gradient, an integer variable, an unused argument."""
 
 
+class IterationError(GraphcError, RuntimeError):
+    """A loop that reached its `max_iterations`."""
+
+
 class InternalError(AssertionError):
     """A broken invariant of graphc itself; the message names the stage that broke it."""

@@ -12,11 +12,11 @@ from graphc.errors import BindError
 from graphc.node import PUBLIC, VAR, Node, show_source, topological
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """Outputs, and the variables they are functions of, in call order.
 
-    `len(graph)` counts its nodes; iterating gives them, arguments first.
+    `len(graph)` counts its nodes; iterating gives them, arguments first. Graphs of the same nodes are equal.
     """
 
     inputs: tuple[Node, ...]
@@ -34,6 +34,16 @@ class Graph:
     def nodes(self) -> tuple[Node, ...]:
         """Every node the outputs need, arguments first."""
         return tuple(topological(self.outputs))
+
+    @cached_property
+    def _identity(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return tuple(map(id, self.inputs)), tuple(map(id, self.outputs))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
 
     def __len__(self) -> int:
         return len(self.nodes)

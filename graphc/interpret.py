@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphc.errors import BindError, InternalError
+from graphc.errors import BindError, InternalError, IterationError
+from graphc.graph import Graph
 from graphc.node import VAR, Node, show_source, topological, variable
+from graphc.ops.control import ITEM, LOOP, SWITCH, Loop, LoopParams, subgraphs
 from graphc.sym.record import replay
 from graphc.tree import flatten, unflatten
 from graphc.types import Dim, Type, evaluate, match_extents, require_known
@@ -33,17 +36,74 @@ def interpret(
     arrays = _by_variable(roots, bindings)
     roots = _typed(roots, arrays)
     sizes = _bind(arrays, dict(dims or {}))
-    order = topological(roots)
-    last = _last_uses(order, roots)
-    values: dict[Node, Array] = {}
-    for step, node in enumerate(order):
-        values[node] = arrays[node] if node.op is VAR else _apply(node, values, sizes)
-        if trace is not None:
-            trace(node, values[node])
-        for arg in dict.fromkeys(node.args):
-            if last[arg] == step:
-                del values[arg]
-    return unflatten(structure, [values[root] for root in roots])
+    return unflatten(structure, _Run(sizes, trace).values(roots, arrays))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One evaluation: the named dimensions, and who watches."""
+
+    sizes: Mapping[str, int]
+    trace: Trace | None
+
+    def values(self, roots: Sequence[Node], arrays: Mapping[Node, Array]) -> list[Array]:
+        """The values of the roots, given those of the variables."""
+        order = topological(roots)
+        last = _last_uses(order, roots)
+        values: dict[Node, Any] = {}  # an array, or a list of them for a node of several results
+        for step, node in enumerate(order):
+            values[node] = arrays[node] if node.op is VAR else self._value(node, [values[arg] for arg in node.args])
+            if self.trace is not None:
+                self.trace(node, values[node])
+            for arg in dict.fromkeys(node.args):
+                if last[arg] == step:
+                    del values[arg]
+        return [values[root] for root in roots]
+
+    def _value(self, node: Node, args: list[Any]) -> Any:
+        match node.op:
+            case op if op is ITEM:
+                return args[0][node.params[0]]
+            case op if op is SWITCH:
+                branches = subgraphs(node)
+                return self._graph(branches[min(max(int(args[0]), 0), len(branches) - 1)], args[1:])
+            case op if op is LOOP:
+                return self._loop(node, args)
+            case _:
+                return _apply(node, args, self.sizes)
+
+    def _graph(self, graph: Graph, args: Sequence[Array]) -> list[Array]:
+        return self.values(graph.outputs, dict(zip(graph.inputs, args, strict=True)))
+
+    def _loop(self, node: Node, args: list[Array]) -> list[Array]:
+        loop = Loop.of(node)
+        p, values = loop.params, iter(args)
+        count = None if loop.count is None else int(next(values))
+        states, xs, captured = ([next(values) for _ in part] for part in (loop.init, loop.xs, loop.captured))
+        trip = count if p.trip is None else evaluate(p.trip, self.sizes)
+        rows: list[list[Array]] = []
+        while self._goes_on(p, trip, len(rows), states, captured):
+            i = len(rows) if not p.reverse or trip is None else trip - 1 - len(rows)
+            after = self._graph(p.body, [np.asarray(np.int64(i)), *states, *(x[i] for x in xs), *captured])
+            states = after[: p.states]
+            rows.append(after[p.states :])
+        elements = [y.typed for y in p.body.outputs[p.states :]]
+        ordered = rows[::-1] if p.reverse else rows
+        ys = [_stacked([row[k] for row in ordered], type, self.sizes) for k, type in enumerate(elements)]
+        return [*states, *ys, *([np.asarray(np.int64(len(rows)))] if p.cond is not None else [])]
+
+    def _goes_on(self, p: LoopParams, trip: int | None, done: int, states: list[Array], captured: list[Array]) -> bool:
+        if p.cond is None:
+            return done < (trip or 0)
+        holds = bool(self._graph(p.cond, [*states, *captured])[0])
+        if holds and p.limit is not None and done >= p.limit:
+            raise IterationError(f"a loop goes on after {p.limit} iterations, its max_iterations")
+        return holds
+
+
+def _stacked(rows: Sequence[Array], element: Type, sizes: Mapping[str, int]) -> Array:
+    empty = np.empty((0, *(evaluate(extent, sizes) for extent in element.shape)), element.dtype)
+    return np.stack(rows) if rows else empty
 
 
 def _by_variable(roots: Iterable[Node], bindings: Mapping[Any, Any]) -> dict[Node, Array]:
@@ -94,13 +154,13 @@ def _last_uses(order: list[Node], roots: list[Node]) -> dict[Node, int]:
     return last | dict.fromkeys(roots, len(order))
 
 
-def _apply(node: Node, values: Mapping[Node, Array], sizes: Mapping[str, int]) -> Array:
+def _apply(node: Node, args: Sequence[Array], sizes: Mapping[str, int]) -> Array:
     """The operator's oracle on the arguments' values; its result must be of the node's type."""
     if node.op.numpy is None:
         raise InternalError(f"interpret: {node.op.name} has no NumPy oracle")
     require_known(node.typed.symbols(), sizes)
     with np.errstate(all="ignore"):
-        result = np.asarray(node.op.numpy(*[values[arg] for arg in node.args], *_concrete(node.params, sizes)))
+        result = np.asarray(node.op.numpy(*args, *_concrete(node.params, sizes)))
     expected = tuple(evaluate(extent, sizes) for extent in node.shape)
     if (result.dtype, result.shape) != (node.dtype, expected):
         raise InternalError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 from weakref import WeakValueDictionary
@@ -47,7 +48,7 @@ class Op:
     samples: tuple[Sample, ...] = ()
     flops: int = 0
     transcendental: bool = False
-    kind: str = "movement"  # elementwise, movement, reduction, creation, contraction, source, record
+    kind: str = "movement"  # elementwise, movement, reduction, creation, contraction, control, item, source, record
 
     def __call__(self, *args: Node, **params: Hashable) -> Node:
         return make(self, args, tuple(params[name] for name in self.params))
@@ -85,7 +86,7 @@ def show_source(source: Source) -> str:
 class Node:
     """An operator applied to nodes: immutable, interned, typed (or not typed yet)."""
 
-    __slots__ = ("__weakref__", "args", "op", "params", "source", "type")
+    __slots__ = ("__weakref__", "args", "born", "op", "params", "source", "type")
     __array_ufunc__ = None  # NumPy arrays leave `array + node` to the node
     __hash__ = object.__hash__
 
@@ -94,6 +95,7 @@ class Node:
     params: Params
     type: Type | None
     source: Source
+    born: int  # counts nodes: what a traced function makes is younger than what was there before
 
     def __init__(self, op: Op, args: tuple[Node, ...], params: Params, type: Type | None, source: Source) -> None:
         _set_op(self, op)
@@ -101,6 +103,7 @@ class Node:
         _set_params(self, params)
         _set_type(self, type)
         _set_source(self, source)
+        _set_born(self, next(births))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a node is immutable; {name} cannot be set")
@@ -289,9 +292,10 @@ class Node:
 
 
 # slots written past `__setattr__`, which refuses
-_set_op, _set_args, _set_params, _set_type, _set_source = (
-    Node.__dict__[name].__set__ for name in ("op", "args", "params", "type", "source")
+_set_op, _set_args, _set_params, _set_type, _set_source, _set_born = (
+    Node.__dict__[name].__set__ for name in ("op", "args", "params", "type", "source", "born")
 )
+births = count()
 
 PUBLIC: dict[str, Callable[..., Any]] = {}  # public functions by name; `sym` and others register here
 METHODS: set[str] = set()  # those which are methods of nodes too

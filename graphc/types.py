@@ -235,6 +235,33 @@ class Type:
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle(Type):
+    """What a node of several results gives: one type for each. No operator takes it but `item`, which picks one."""
+
+    dtype: DType = np.dtype(np.void)
+    shape: Shape = ()
+    types: tuple[Type, ...] = ()
+
+    def symbols(self) -> frozenset[str]:
+        return frozenset().union(*(type.symbols() for type in self.types))
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.types))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack(Type):
+    """Values of one type, one for each iteration of a loop whose count is known only when it is done."""
+
+    @property
+    def element(self) -> Type:
+        return Type(self.dtype, self.shape)
+
+    def __str__(self) -> str:
+        return f"stack of {self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+
 def as_dtype(dtype: object) -> DType:
     """The dtype that a name, a Python type or a NumPy dtype stands for.
 

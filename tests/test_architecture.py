@@ -28,7 +28,7 @@ LAYERS = [
     ["codegen"],
     ["runtime"],
     ["check", "executor", "interpret", "io"],
-    ["__init__"],
+    ["__init__", "__main__"],
 ]
 HEAVY = {"networkx", "matplotlib", "scipy", "platformdirs"}  # may be imported inside a function, and only there
 LONGEST = 400

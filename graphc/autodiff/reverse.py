@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from typing import cast
 
+from graphc.autodiff.activity import depending
+from graphc.autodiff.control import add_stacks, pull_control
 from graphc.errors import InternalError
 from graphc.node import Node, topological
+from graphc.ops.control import ITEM, items
 from graphc.ops.declare import accumulate
+from graphc.types import Stack
 
 
 def pull_back(outputs: Sequence[Node], cotangents: Sequence[Node | None], wrt: Iterable[Node]) -> dict[Node, Node]:
@@ -24,24 +29,33 @@ def pull_back(outputs: Sequence[Node], cotangents: Sequence[Node | None], wrt: I
         if g is not None and y in active:
             parts.setdefault(y, []).append(g)
     found: dict[Node, Node] = {}
+    results: dict[Node, dict[int, Node]] = {}  # the cotangents of nodes of several results
     for node in reversed(order):
-        if node not in parts:
+        if node in results:
+            moved = _control_parts(node, results.pop(node), active)
+        elif node in parts:
+            g = reduce(_added, parts.pop(node))
+            if node in asked:
+                found[node] = g
+            if node.op is ITEM:
+                results.setdefault(node.args[0], {})[cast("int", node.params[0])] = g
+            moved = _argument_parts(g, node, active)
+        else:
             continue
-        g = reduce(accumulate, parts.pop(node))
-        if node in asked:
-            found[node] = g
-        for arg, part in _argument_parts(g, node, active):
+        for arg, part in moved:
             parts.setdefault(arg, []).append(part)
     return found
 
 
-def depending(order: Iterable[Node], asked: set[Node]) -> set[Node]:
-    """The nodes that depend on an asked one through operators that have a derivative; arguments come first."""
-    active: set[Node] = set()
-    for node in order:
-        if node in asked or (node.op.vjp is not None and not active.isdisjoint(node.args)):
-            active.add(node)
-    return active
+def _added(g: Node, h: Node) -> Node:
+    return add_stacks(g, h) if isinstance(g.type, Stack) else accumulate(g, h)
+
+
+def _control_parts(node: Node, gs: dict[int, Node], active: set[Node]) -> Iterable[tuple[Node, Node]]:
+    """The same for a node of several results, given the cotangents of some of them."""
+    wanted = [arg in active for arg in node.args]
+    parts = pull_control(node, [gs.get(k) for k in range(len(items(node)))], wanted, pull_back)
+    return [(arg, part) for arg, part in zip(node.args, parts) if part is not None]
 
 
 def _argument_parts(g: Node, node: Node, active: set[Node]) -> Iterable[tuple[Node, Node]]:

@@ -14,11 +14,10 @@ from graphc.codegen.emit import Emitter, Pointer, Value
 from graphc.codegen.indices import Indices, Lanes
 from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
-from graphc.node import Literal, Node, Op, topological
+from graphc.node import Literal, Node, Op
 from graphc.types import Extent
 
 BLOCK = 128  # rounds whose sum is taken before it is added to the total
-UNROLL_SERIAL = 8  # the longest fold that is written out instead of looped over
 LARGE_BODY, MEDIUM_BODY = 48, 12  # values a lane above which a round takes one vector, or two; else four
 
 
@@ -188,8 +187,7 @@ class _Nest:
     def _step(self, phase: Phase, at: Lanes, held: Sequence[Value]) -> list[Value]:
         """What one vector does in one phase; the accumulators after it."""
         for node in phase.varying:
-            if not self._is_serial(node):
-                at.values[node] = self._value(node, at)
+            at.values[node] = self._value(node, at)
         for node in phase.keeps:
             self.e.store(at.values[node], self.e.offset(self.rows[node], at.start), at.mask)
         self.access.write_all(phase.statements, [self._argument(s.value, at) for s in phase.statements], at)
@@ -210,8 +208,6 @@ class _Nest:
                 return self.indices.along(node.params[0], at)  # type: ignore[arg-type]
             case "inside":
                 return self.indices.guard(node.params[0], at)  # type: ignore[arg-type]
-            case "fold":
-                return self._serial_fold(node, at)
             case _:
                 assert node.op.element is not None
                 return node.op.element(self.e, *(self._argument(arg, at) for arg in node.args), *node.params)
@@ -225,36 +221,6 @@ class _Nest:
 
     def _read_row(self, node: Node, at: Lanes) -> Value:
         return self.e.load(self.e.offset(self.rows[node], at.start), at.width, at.mask)
-
-    def _is_serial(self, node: Node) -> bool:
-        return any(axis.startswith("@s") for axis in self.free[node])
-
-    def _serial_fold(self, fold: Node, at: Lanes) -> Value:
-        """A fold over an axis that is no loop of the kernel: a loop of its own, around one vector."""
-        (body,), (reduction, name, extent) = fold.args, fold.params
-        assert isinstance(name, str) and isinstance(reduction, Op)
-        inner = [n for n in topological([body]) if name in self.free[n]]
-        for node in dict.fromkeys(arg for n in inner for arg in n.args if name not in self.free[arg]):
-            self._argument(node, at)
-
-        def body_at(i: Value | int, held: Sequence[Value]) -> list[Value]:
-            here = Lanes(at.start, at.width, at.mask, {**at.axes, name: i}, dict(at.values))
-            for node in inner:
-                if not self._is_deeper(node, here):
-                    here.values[node] = self._value(node, here)
-            return [self._fold_pair(fold, held[0], self._argument(body, here))]
-
-        held = [self._identity(fold, at.width if self.lane_name in self.free[fold] else 1)]
-        count = self._extent(extent)  # type: ignore[arg-type]
-        if isinstance(count, int) and count <= UNROLL_SERIAL:
-            for i in range(count):
-                held = body_at(i, held)
-            return held[0]
-        return self.e.loop(0, count, 1, held, body_at)[0]
-
-    def _is_deeper(self, node: Node, at: Lanes) -> bool:
-        """Whether it belongs to a fold inside this one."""
-        return any(axis.startswith("@s") and axis not in at.axes for axis in self.free[node])
 
     # -- folds ----------------------------------------------------------------------------------
 

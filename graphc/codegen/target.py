@@ -33,7 +33,7 @@ class Target:
 
     @staticmethod
     def named(name: str) -> Target:
-        """A target by name: `avx512`, `avx2`, `x86-64` (baseline) or `aarch64`."""
+        """A target by name: `avx512`, `avx2`, `x86-64` (baseline), `aarch64` or `wasm32`."""
         _initialize()
         if name not in _NAMED:
             raise ValueError(f"no target is named {name!r}; there are {', '.join(_NAMED)}")
@@ -53,6 +53,7 @@ _NAMED = {
     "avx2": Target(_LINUX, "x86-64-v3", "", 32, True),
     "x86-64": Target(_LINUX, "x86-64", "", 16, False),
     "aarch64": Target("aarch64-unknown-linux-gnu", "generic", "+neon", 16, True),
+    "wasm32": Target("wasm32-unknown-unknown", "generic", "+simd128", 16, False),
 }
 
 

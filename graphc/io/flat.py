@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any, TypeAlias
 
 from graphc.errors import GraphcError
@@ -27,16 +26,13 @@ MakeVariable: TypeAlias = Callable[[str, "Type | None"], Node]
 
 _LAST_LINE = 2**31 - 1
 
-
-def operators() -> Mapping[str, Op]:
-    """Every operator of graphs by its name."""
-    return _operators(len([name for name in sys.modules if name.startswith("graphc.")]))
+# Parameters that are axes, and whose: those of an argument, or of the result (-1) where that has more
+_AXES = {("axes",): (0, -1), ("axis",): (0,), ("axes_a", "batch_a"): (0,), ("axes_b", "batch_b"): (1,)}
 
 
-@cache
-def _operators(modules: int) -> Mapping[str, Op]:
-    """Those of the modules loaded, of which there are so many."""
-    loaded = [module for name, module in sys.modules.items() if name.startswith("graphc.") and module]
+def operators() -> dict[str, Op]:
+    """Every operator of graphs by its name, of all modules that are loaded."""
+    loaded = [module for name, module in sys.modules.items() if name.startswith("graphc.")]
     found = [value for module in loaded for value in vars(module).values() if isinstance(value, Op)]
     return {op.name: op for op in found if op.kind != "kernel"}
 
@@ -47,14 +43,14 @@ def _operators(modules: int) -> Mapping[str, Op]:
 def write_flat(roots: Iterable[Node]) -> dict[str, Data]:
     """The roots and all they depend on as data."""
     roots = list(roots)
-    nodes = topological(roots)
+    nodes, known = topological(roots), operators()
     number = {node: k for k, node in enumerate(nodes)}
+    if foreign := [node.op.name for node in nodes if known.get(node.op.name) is not node.op]:
+        raise GraphcError(f"{foreign[0]} is no operator of graphc, and cannot be written")
     return {"nodes": [_write(node, number) for node in nodes], "roots": [number[root] for root in roots]}
 
 
 def _write(node: Node, number: Mapping[Node, int]) -> dict[str, Data]:
-    if operators().get(node.op.name) is not node.op:
-        raise GraphcError(f"{node.op.name} is no operator of graphc, and cannot be written")
     record: dict[str, Data] = {"op": node.op.name}
     if node.args:
         record["args"] = [number[arg] for arg in node.args]
@@ -75,18 +71,18 @@ def read_flat(data: Data, make_variable: MakeVariable = variable) -> list[Node]:
 
     `make_variable(name, type)` is called for each variable in order, and may give one that exists.
     """
-    nodes: list[Node] = []
+    nodes, known = list[Node](), operators()
     try:
         for record in is_a(list, data["nodes"]):
-            nodes.append(_read(record, nodes, make_variable))
+            op = known[one_of(known.keys(), record["op"])]
+            nodes.append(_read(op, record, nodes, make_variable))
         return [_at(nodes, index) for index in is_a(list, data["roots"])]
     except Exception as error:  # whatever strange data may lead to
         what = str(error) if isinstance(error, GraphcError) else f"{type(error).__name__}: {error}"
         raise GraphcError(f"node {len(nodes)} of a flat graph cannot be read: {what}") from error
 
 
-def _read(record: Data, before: Sequence[Node], make_variable: MakeVariable) -> Node:
-    op = operators()[one_of(operators().keys(), record["op"])]
+def _read(op: Op, record: Data, before: Sequence[Node], make_variable: MakeVariable) -> Node:
     args = tuple([_at(before, index) for index in is_a(list, record.get("args", []))])
     params = _read_params(op, record.get("params", {}))
     type = None if record.get("type") is None else read_type(record["type"])
@@ -111,7 +107,9 @@ def _make(op: Op, args: tuple[Node, ...], params: tuple[Any, ...], type: Type | 
             raise GraphcError(f"item {index} of {call.op.name} is no result of a recorded call")
     else:
         _check_count(op, len(args))
-        return make(op, args, params)
+        node = make(op, args, params)
+        _check_axes(node)
+        return node
     return make_untyped(op, args, params)
 
 
@@ -130,6 +128,20 @@ def _check_count(op: Op, count: int) -> None:
     counts = {len(sample.shapes) for sample in op.samples}
     if counts and (count < min(counts) or (len(counts) == 1 and count not in counts)):
         raise GraphcError(f"{op.name} takes {min(counts)} arguments, not {count}")
+
+
+def _check_axes(node: Node) -> None:
+    """Axes are axes, each named once: type rules rely on it."""
+    given = dict(zip(node.op.params, node.params, strict=True))
+    for names, places in _AXES.items():
+        axes = [is_a(int, axis) for name in names for axis in _several(given.get(name, ()))]
+        rank = max([(*node.args, node)[place].ndim for place in places], default=0) if axes else 0
+        if len(set(axes)) != len(axes) or not all(0 <= axis < rank for axis in axes):
+            raise GraphcError(f"the axes of {node.op.name} are {axes}, where there are {rank}")
+
+
+def _several(axes: Any) -> tuple[Any, ...]:
+    return axes if isinstance(axes, tuple) else (axes,)
 
 
 def _read_params(op: Op, data: Data) -> tuple[Any, ...]:

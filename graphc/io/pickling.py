@@ -70,9 +70,7 @@ def _reduce_function(function: Any) -> tuple[Any, ...]:
     return unpack_function, (*packed, len(function.inputs), function.structure, function.options)
 
 
-def unpack_function(
-    data: Data, tokens: Sequence[str], inputs: int, structure: TreeDef, options: Options
-) -> Function:
+def unpack_function(data: Data, tokens: Sequence[str], inputs: int, structure: TreeDef, options: Options) -> Function:
     """The function that was pickled, compiled for this machine."""
     nodes = unpack(data, tokens)
     return Function(tuple(nodes[:inputs]), unflatten(structure, nodes[inputs:]), options)

@@ -17,6 +17,13 @@ class NotFusable(Exception):
     """A value of this very kernel is read at another index than it is made at, or before it is complete."""
 
 
+class MustStore(Exception):
+    """These nodes cannot be computed where they are read."""
+
+    def __init__(self, nodes: set[Node]) -> None:
+        self.nodes = nodes
+
+
 class Lowering:
     """Pulls elements for one kernel: what is stored elsewhere is loaded, all else is computed in place.
 
@@ -95,24 +102,18 @@ class Lowering:
         return read(0, at) if at is not None else node.op.pull(read, node, index)  # type: ignore[misc]
 
     def _fold(self, node: Node, index: Index, guards: Guards, read: Read) -> Node:
+        """A row reduction, along the lane; one that does not fit there must be stored by another kernel."""
         axes: tuple[int, ...] = node.params[0]  # type: ignore[assignment]
-        source = node.args[0]
-        used = axes_in(index) | axes_in(tuple(g[0] for g in guards))
-        at, folded = list(index), list[tuple[str, Extent]]()
+        source, at = node.args[0], list(index)
+        folded = [source.shape[axis] for axis in axes if source.shape[axis] != 1]
+        name, extent = self.lane or ("", 0)
+        used = axes_in((*index, *(guard[0] for guard in guards)))
+        if folded and (folded != [extent] or name in used):
+            raise MustStore({node})
         for axis in axes:
-            name = self._fold_axis(source.shape[axis], used)
-            used |= {name}
-            at.insert(axis, Dim.symbol(name))
-            folded.append((name, source.shape[axis]))
+            at.insert(axis, 0 if source.shape[axis] == 1 else Dim.symbol(name))
         value = read(0, tuple(at))
-        for name, extent in reversed(folded):
-            value = make(FOLD, (value,), (node.op, name, extent))
-        return value
-
-    def _fold_axis(self, extent: Extent, used: frozenset[str]) -> str:
-        if self.lane is not None and self.lane[1] == extent and self.lane[0] not in used:
-            return self.lane[0]
-        return next(name for k in range(len(used) + 1) if (name := f"@s{k}") not in used)
+        return make(FOLD, (value,), (node.op, name, extent)) if folded else value
 
 
 def axes_in(index: Index) -> frozenset[str]:

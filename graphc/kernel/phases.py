@@ -84,9 +84,8 @@ class _Planner:
         return Phases(tuple(reversed(phases)), kept)
 
     def _is_uniform_in(self, node: Node, p: int) -> bool:
-        serial = any(axis.startswith("@s") for axis in self.free[node])
         is_lane_fold = node.op is FOLD and node.params[1] == self.lane
-        return self.phase[node] == p and not self.varies(node) and not serial and not is_lane_fold
+        return self.phase[node] == p and not self.varies(node) and not is_lane_fold
 
     def _needed(self, goals: Sequence[Node], p: int, keeps: list[dict[Node, None]]) -> tuple[Node, ...]:
         """The varying values to compute in phase p; costly ones of earlier phases become kept there."""
@@ -96,12 +95,9 @@ class _Planner:
             node = stack.pop()
             if node in needed:
                 continue
-            if self.phase[node] < p and self.weight[node] >= KEEP_LIMIT and not self._is_serial(node):
+            if self.phase[node] < p and self.weight[node] >= KEEP_LIMIT:
                 keeps[self.phase[node]][node] = None
                 continue
             needed.add(node)
             stack.extend(arg for arg in node.args if self.varies(arg))
         return tuple(n for n in self.kernel.values if n in needed)
-
-    def _is_serial(self, node: Node) -> bool:
-        return any(axis.startswith("@s") for axis in self.free[node])

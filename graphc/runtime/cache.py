@@ -15,6 +15,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
@@ -158,14 +159,10 @@ def _tidy(place: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    try:
+    with suppress(OSError):
         path.unlink()
-    except OSError:
-        pass
 
 
 def _touch(path: Path) -> None:
-    try:
+    with suppress(OSError):
         os.utime(path)
-    except OSError:
-        pass

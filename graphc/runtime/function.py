@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc.codegen.program import ENTRY, emit_program
+from graphc.codegen.prototype import Prototype, output_names
 from graphc.codegen.target import Target
 from graphc.errors import BindError
 from graphc.graph import Graph
@@ -31,6 +32,7 @@ from graphc.runtime.blas import find_blas
 from graphc.runtime.callable import vectorcall
 from graphc.runtime.log import Compilation, Stopwatch, reason
 from graphc.runtime.native import Entry
+from graphc.runtime.plain import PLAIN, load_plain, low_level_callable
 from graphc.runtime.signature import Buffer, Signature, Slot
 from graphc.show.dot import to_dot
 from graphc.show.plan import show_plan
@@ -210,6 +212,20 @@ class _Function:
         """The generated machine code, as text."""
         return engine.assembly(self.code.text, self.options.processor)
 
+    @property
+    def address(self) -> int:
+        """Where a plain C function of the form `native_signature` lies, as long as this function lives."""
+        return self.code.plain.address(PLAIN)
+
+    @property
+    def native_signature(self) -> str:
+        """The declaration in C of what lies at `address`: arrays, then the named dimensions."""
+        return Prototype.of(self.program, output_names(self.structure)).declaration("function")
+
+    def low_level_callable(self) -> Any:
+        """This function of float64 scalars as SciPy's `LowLevelCallable`, of the form `double (int, double *)`."""
+        return low_level_callable(self.program, self.code.plain, self.code)
+
     def __copy__(self) -> Any:
         return self
 
@@ -271,6 +287,11 @@ class Code:
         plan = self._plans[tuple(dims[name] for name in self.program.symbols)]
         self._into.install(plan)
         self._into.function(*arrays, *out)
+
+    @cached_property
+    def plain(self) -> engine.Engine:
+        """The same program as a plain C function."""
+        return load_plain(self.program, self._address)
 
     @cached_property
     def _into(self) -> Entry:

@@ -4,8 +4,9 @@
 """
 # ruff: noqa: F403
 
-from graphc.sym import contraction, creation, elementwise, indexing, inspect, movement, nn, reduction
+from graphc.sym import contraction, control, creation, elementwise, indexing, inspect, movement, nn, reduction
 from graphc.sym.contraction import *
+from graphc.sym.control import *
 from graphc.sym.creation import *
 from graphc.sym.elementwise import *
 from graphc.sym.indexing import *
@@ -18,6 +19,7 @@ from graphc.sym.variable import var
 
 __all__ = ["var", "variance"]
 __all__ += contraction.__all__
+__all__ += control.__all__
 __all__ += creation.__all__
 __all__ += elementwise.__all__
 __all__ += indexing.__all__

@@ -17,8 +17,9 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, cast, overload
 import numpy as np
 
 from graphc.node import METHODS, PUBLIC, Literal, Node, Op, Params, Source, make, make_untyped, topological
+from graphc.ops.control import ITEM
 from graphc.tree import Tree, TreeDef, flatten, unflatten
-from graphc.types import Type
+from graphc.types import Bundle, Type
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +30,6 @@ def _untyped(types: Sequence[Type], params: Params) -> NoReturn:
 
 
 CALL = Op(name="call", infer=_untyped, params=("function", "template"), kind="record")
-ITEM = Op(name="item", infer=_untyped, params=("index",), kind="record")
 
 
 @overload
@@ -205,6 +205,8 @@ def _same(new: object, old: object) -> bool:
 def _pick(item: Node, result: Any) -> Node:
     if result is item.args[0]:
         return item
+    if isinstance(result, Node) and isinstance(result.type, Bundle):
+        return make(ITEM, (result,), item.params)
     (index,) = cast("tuple[int]", item.params)
     return flatten(result)[0][index]
 

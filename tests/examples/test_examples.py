@@ -19,6 +19,12 @@ SHOWN = {
         "value: 3*n",
         "every claim above was checked",
     ],
+    "ahead_of_time.py": [
+        "int model(const double *x, double *out, int64_t n);",
+        "wasm32",
+        "a C program",
+        "ctypes calls it",
+    ],
     "digits.py": ["seed 2", "held-out", "kernels of the step", "call 0", "lanes i in", "before pruning", "NumPy"],
 }
 

@@ -1,0 +1,80 @@
+"""What a loop keeps of each iteration for its way back: a minimum cut, in bytes.
+
+The backward body reads some values of the forward body. It can compute them again, from the index, the xs, and what
+the loop does not change, which it has at no cost; from the states it has not. A set of values to keep must
+therefore lie on every path from the states to what is read. What is costly to compute is no more computed again, so
+paths start there too. Of all such sets, the smallest is kept; what does not depend on states is not kept at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from graphc.node import VAR, Node, topological
+from graphc.ops.control import ITEM
+from graphc.types import Bundle, Stack, evaluate
+
+TYPICAL = 1000  # what stands for a named dimension
+COSTLY = ("reduction", "contraction")
+
+
+def keep(outputs: Sequence[Node], own: set[Node], replayed: set[Node], constant: set[Node]) -> list[Node]:
+    """The values to keep for outputs of a backward body, whose `own` variables are its cotangents.
+
+    `replayed` are inputs of the forward body that the backward body has as well, one for each iteration;
+    `constant` those that are the same in all iterations. Its other inputs are states.
+    """
+    order = topological(outputs)
+    linear, varying = _above(order, own), set[Node]()
+    for node in order:
+        if node not in linear and node not in constant and (node.op is VAR or not varying.isdisjoint(node.args)):
+            varying.add(node)
+    read = {arg for node in order if node in linear for arg in node.args if arg in varying}
+    read |= {node for node in outputs if node in varying}
+    starts = {node for node in varying if node not in replayed and (node.op is VAR or _is_costly(node))}
+    return [node for node in order if node in _cut(order, varying, starts, read)]
+
+
+def _above(order: Iterable[Node], below: set[Node]) -> set[Node]:
+    found: set[Node] = set()
+    for node in order:
+        if node in below or not found.isdisjoint(node.args):
+            found.add(node)
+    return found
+
+
+def _is_costly(node: Node) -> bool:
+    """Whether it is kept rather than computed again. A stack cannot be kept: the loop that fills it runs again."""
+    if node.op is not ITEM:
+        return node.op.kind in COSTLY
+    (control,) = node.args
+    assert isinstance(control.type, Bundle)
+    return not any(isinstance(type, Stack) for type in control.type.types)
+
+
+def _cut(order: Sequence[Node], inside: set[Node], starts: set[Node], ends: set[Node]) -> set[Node]:
+    """The cheapest nodes on all paths from starts to ends."""
+    reached = [node for node in order if node in inside and node in _above(order, starts)] if starts and ends else []
+    if not ends.intersection(reached):
+        return set()
+    import networkx
+
+    flow = networkx.DiGraph()
+    number = {node: k for k, node in enumerate(reached)}
+    for node, k in number.items():
+        if isinstance(node.type, Bundle | Stack):
+            flow.add_edge((k, "in"), (k, "out"))  # no capacity: it is never cut
+        else:
+            flow.add_edge((k, "in"), (k, "out"), capacity=1 + node.dtype.itemsize * _typical_size(node))
+        if node in starts:
+            flow.add_edge("start", (k, "in"))
+        else:
+            flow.add_edges_from(((number[arg], "out"), (k, "in")) for arg in node.args if arg in number)
+        if node in ends:
+            flow.add_edge((k, "out"), "end")
+    _, (before, _) = networkx.minimum_cut(flow, "start", "end")
+    return {node for node, k in number.items() if (k, "in") in before and (k, "out") not in before}
+
+
+def _typical_size(node: Node) -> int:
+    return evaluate(node.size, dict.fromkeys(node.typed.symbols(), TYPICAL))

@@ -1,0 +1,87 @@
+"""Storage: which nodes have a buffer. Everything else is computed where it is read.
+
+Outputs are stored, and what a library call reads or writes, and reductions over an outer axis, which are known
+only when a kernel ends. So is a costly value that would be computed again and again: broadcast over an outer
+axis, or read shifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from graphc.graph import Graph
+from graphc.kernel.axes import AxisClasses
+from graphc.kernel.lower import squeezed_index, view_base
+from graphc.node import Node
+
+RECOMPUTE_LIMIT = 12  # flops of one element above which a value is stored rather than computed twice
+TRANSCENDENTAL = 20  # what an elementary function counts for
+REDUCTION = 1000
+
+
+def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
+    """The nodes that are stored whatever the kernels are; all but movement, if nothing is to be fused."""
+    stored = set(graph.outputs)
+    rows: dict[Node, frozenset[int]] = {}  # the axes folded below a node, as rows
+    weight: dict[Node, int] = {}
+    shared = {node for node, users in graph.uses().items() if len(users) > 1}
+    for node in graph.nodes:
+        weight[node] = _weight(node, weight, stored)
+        stored |= {view_base(arg) for arg in node.args if _is_read_too_often(arg, node, weight, shared, stored)}
+        below = frozenset[int]().union(*(rows[arg] for arg in node.args if arg not in stored))
+        match node.op.kind, node.op.name:
+            case "contraction", _:
+                stored |= {node, *map(view_base, node.args)}
+            case "reduction", _:
+                lane = classes[node.args[0]][-1]
+                if not is_row_reduction(node) or below - {lane}:
+                    stored.add(node)
+                below |= {lane}
+            case "movement", "reshape" if _moves_data(node) and node not in stored:
+                stored.add(view_base(node))
+            case kind, _ if not fuse and kind != "movement":
+                stored.add(node)
+            case _:
+                pass
+        rows[node] = below
+    return {node for node in stored if node.op.kind != "source"}
+
+
+def weights(graph: Graph, stored: Container[Node]) -> dict[Node, int]:
+    """For each node about the flops to compute one element of it from what is in memory, capped."""
+    weight: dict[Node, int] = {}
+    for node in graph.nodes:
+        weight[node] = _weight(node, weight, stored)
+    return weight
+
+
+def _weight(node: Node, weight: dict[Node, int], stored: Container[Node]) -> int:
+    if node.op.kind in ("contraction", "source"):
+        return 0
+    own = REDUCTION if node.op.kind == "reduction" else TRANSCENDENTAL if node.op.transcendental else node.op.flops
+    return min(REDUCTION, own + sum(weight[arg] for arg in node.args if arg not in stored))
+
+
+def is_costly(node: Node, weight: dict[Node, int]) -> bool:
+    """Whether to store a value rather than to compute it in two kernels."""
+    return node.op.kind in ("elementwise", "reduction") and weight[node] >= RECOMPUTE_LIMIT
+
+
+def is_row_reduction(node: Node) -> bool:
+    """Whether it folds just the last axis, so that its readers along the same rows need not wait for more."""
+    return node.params[0] == (node.args[0].ndim - 1,)
+
+
+def _is_read_too_often(
+    value: Node, user: Node, weight: dict[Node, int], shared: Container[Node], stored: Container[Node]
+) -> bool:
+    if value in stored or not value.shape or weight[value] < RECOMPUTE_LIMIT:
+        return False
+    if user.op.name == "expand":  # a trailing axis reads it once a row, a leading one again in every row
+        axes: tuple[int, ...] = user.params[0]  # type: ignore[assignment]
+        return min(axes) < value.ndim
+    return user.op.name in ("pad", "concat", "slice", "flip") and value in shared
+
+
+def _moves_data(reshape: Node) -> bool:
+    return squeezed_index(reshape.args[0].shape, reshape.shape, (0,) * reshape.ndim) is None

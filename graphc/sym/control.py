@@ -1,0 +1,346 @@
+"""Control flow as users write it: choices and loops whose parts are functions of nodes.
+
+The functions are called once, while the graph is built; states, operands and results may be structures of nodes.
+What a function reads from outside is an operand by itself, and gets derivatives like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, SupportsIndex
+
+from graphc.errors import ShapeError
+from graphc.node import Node
+from graphc.ops.control import ITEM, LOOP, SWITCH, LoopParams, require_invariant, require_same_results
+from graphc.ops.declare import offence
+from graphc.sym.axes import as_axis
+from graphc.sym.movement import concat, flip, moveaxis, stack
+from graphc.sym.promote import as_node, promote
+from graphc.sym.record import public
+from graphc.sym.trace import Traced, close, fresh, parameter_names, trace
+from graphc.tree import LEAF, Tree, TreeDef, flatten, map_tree, unflatten
+from graphc.types import INT64, Dim, Extent, Type
+
+__all__ = ["cond", "switch", "while_loop", "fori_loop", "scan", "map", "associative_scan"]
+
+# -- choices ----------------------------------------------------------------------------------------
+
+
+def cond(pred: Any, true_fn: Callable[..., Tree], false_fn: Callable[..., Tree], *operands: Tree) -> Any:
+    """`true_fn(*operands)` where the scalar `pred` holds, else `false_fn(*operands)`; only one of them runs.
+
+    >>> from graphc import sym
+    >>> x = sym.var('x', shape=())
+    >>> cond(x > 0, lambda: x, lambda: 100 * x).type
+    Type(dtype=dtype('float64'), shape=())
+    """
+    if isinstance(pred, bool):
+        return (true_fn if pred else false_fn)(*operands)
+    return _choose("cond", _node("cond", pred), (false_fn, true_fn), operands)
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Tree]], *operands: Tree) -> Any:
+    """`branches[index](*operands)`; only that branch runs. Below and above the range it is the first or last one."""
+    if not branches:
+        raise ShapeError(offence("switch", "there are no branches", "give one at least"))
+    return _choose("switch", _node("switch", index), tuple(branches), operands)
+
+
+def _choose(name: str, index: Node, functions: Sequence[Callable[..., Tree]], operands: Sequence[Tree]) -> Any:
+    given, forms = _nodes(name, operands)
+    traces = [_trace_branch(function, forms, given) for function in functions]
+    for number, traced in enumerate(traces):
+        if traced.form != traces[0].form:
+            what = f"branch {number} gives another structure than branch 0"
+            raise ShapeError(offence(name, what, "return the same tuples and dicts from all branches"))
+    results = run_switch(name, index, traces, [list(t.captured) for t in traces], given)
+    return unflatten(traces[0].form, results)
+
+
+def _trace_branch(function: Callable[..., Tree], forms: Sequence[TreeDef], given: Sequence[Node]) -> Traced:
+    arguments = fresh(parameter_names(function, len(forms)), forms, [x.type for x in given])
+    return trace(function, arguments, hoist=False)  # what only one branch computes stays inside it
+
+
+@public(outputs=lambda name, index, traces, captured, operands: [*range(len(traces[0].outputs))])
+def run_switch(
+    name: str, index: Node, traces: Sequence[Traced], captured: Sequence[Sequence[Node]], operands: Sequence[Node]
+) -> list[Node]:
+    """The results of one of some traced functions, which captured these nodes."""
+    types = [x.typed for x in operands]
+    branches = [traced.retyped(types, own) for traced, own in zip(traces, captured)]
+    shared = list(dict.fromkeys(x for own in captured for x in own))
+    aligned = [promote(name, *leaves) for leaves in zip(*(branch.outputs for branch in branches))]
+    results = [list(column) for column in zip(*aligned)] or [[] for _ in branches]
+    for number, other in enumerate(results):
+        require_same_results(name, [y.typed for y in results[0]], [y.typed for y in other], number)
+    graphs = tuple([close([*branch.bound, *shared], ys) for branch, ys in zip(branches, results)])
+    node = SWITCH(index, *operands, *shared, branches=graphs)
+    return [ITEM(node, index=k) for k in range(len(aligned))]
+
+
+# -- loops ------------------------------------------------------------------------------------------
+
+
+def while_loop(
+    cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], init: Tree, max_iterations: int | None = None
+) -> Any:
+    """The state after `state = body_fn(state)` as long as `cond_fn(state)` holds, from `init` on.
+
+    The state is a node or a structure of nodes, of the same shapes and dtypes always. A loop that would take more
+    than `max_iterations` is an `IterationError`.
+
+    >>> from graphc import sym
+    >>> b = sym.var('b', shape=(3,))
+    >>> while_loop(lambda b: sym.sum(b) < 1000, lambda b: 2 * b, b).type == b.type
+    True
+    """
+    states, (form,) = _nodes("while_loop", [init])
+    types = [x.type for x in states]
+    (i, state), (_, again) = (fresh(["i", *parameter_names(f, 1)], [LEAF, form], [Type(INT64), *types]) for f in (body_fn, cond_fn))
+    body, condition = trace(lambda _, state: body_fn(state), [i, state]), trace(cond_fn, [again])
+    _require_form("while_loop", form, body.form)
+    if condition.form != LEAF:
+        raise ShapeError(offence("while_loop", "the condition is a structure", "give one bool, without axes"))
+    results = run_while("while_loop", condition, list(condition.captured), body, list(body.captured), states, max_iterations)
+    return unflatten(form, results)
+
+
+def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Any, Any], Any], init: Tree) -> Any:
+    """The state after `state = body_fn(i, state)` for every i from `lower` up to `upper`, from `init` on.
+
+    The bounds are integers, extents, or scalar nodes.
+
+    >>> from graphc import sym
+    >>> x = sym.var('x', shape=())
+    >>> fori_loop(0, 3, lambda i, y: y * x + i, x).type == x.type
+    True
+    """
+    states, (form,) = _nodes("fori_loop", [init])
+    start = _node("fori_loop", lower)
+    forms, types = [LEAF, form], [Type(INT64), *(x.type for x in states)]
+    names = parameter_names(body_fn, 2)
+
+    def step(i: Node, state: Tree) -> Tree:
+        return body_fn(i if lower == 0 and not isinstance(lower, Node) else start + i, state)
+
+    body = trace(step, fresh(names, forms, types))
+    _require_form("fori_loop", form, body.form)
+    captured = list(body.captured)
+    if isinstance(lower, int | Dim) and isinstance(upper, int | Dim):
+        trip: Extent = max(0, upper - lower) if isinstance(upper - lower, int) else upper - lower  # type: ignore[type-var]
+        results = run_scan("fori_loop", body, captured, states, [], trip, False)
+    else:
+        results = run_count("fori_loop", body, captured, states, _node("fori_loop", upper) - start)
+    return unflatten(form, results)
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]], init: Tree, xs: Tree = None, length: Any = None, reverse: bool = False
+) -> tuple[Any, Any]:
+    """The last state, and all ys stacked, of `state, y = f(state, x)` for every x along the first axis of `xs`.
+
+    `xs` and y are nodes or structures of nodes; without `xs`, `length` says how often. In `reverse` the last x is
+    taken first, and ys stand where their xs do.
+
+    >>> from graphc import sym
+    >>> x = sym.var('x', shape=('n',))
+    >>> total, sums = scan(lambda s, x: (s + x, s + x), sym.zeros(()), x)
+    >>> sums.type == x.type
+    True
+    """
+    given, (form, of_x) = _nodes("scan", [init, xs])
+    states, elements = given[: form.size], given[form.size :]
+    if not elements and length is None:
+        raise ShapeError(offence("scan", "there are no xs", "give xs, or length="))
+    types = [Type(INT64), *(s.type for s in states), *(_element("scan", x) for x in elements)]
+    arguments = fresh(["i", *parameter_names(f, 2)], [LEAF, form, of_x], types)
+    body = trace(lambda _, state, x: _pair(f(state, x)), arguments)
+    of_state, of_y = body.form.children
+    _require_form("scan", form, of_state)
+    results = run_scan("scan", body, list(body.captured), states, elements, length, reverse)
+    return unflatten(form, results[: form.size]), unflatten(of_y, results[form.size :])
+
+
+def map(f: Callable[[Any], Any], xs: Tree) -> Any:
+    """f of every element along the first axis of `xs`, stacked.
+
+    >>> from graphc import sym
+    >>> x = sym.var('x', shape=('n', 3))
+    >>> map(sym.sum, x).shape
+    (n,)
+    """
+    return scan(lambda _, x: ((), f(x)), (), xs)[1]
+
+
+def _nodes(name: str, structures: Sequence[Tree]) -> tuple[list[Node], list[TreeDef]]:
+    """The leaves of structures as nodes, and what the structures are."""
+    found, forms = zip(*[flatten(structure) for structure in structures]) if structures else ((), ())
+    return [_node(name, x) for leaves in found for x in leaves], list(forms)
+
+
+def _node(name: str, value: Any) -> Node:
+    """The value as a node, which may have no type yet."""
+    return value if isinstance(value, Node) else as_node(name, value)
+
+
+def _element(name: str, x: Node) -> Type | None:
+    """The type of one element along the first axis, if it is known."""
+    if x.type is None:
+        return None
+    if not x.shape:
+        raise ShapeError(offence(name, f"xs holds a scalar, {x.name}", "give what has an axis to run along"))
+    return x.type.with_shape(x.shape[1:])
+
+
+def _pair(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise ShapeError(offence("scan", f"the function gives {type(result).__name__}", "return a pair, (state, y)"))
+    return result[0], result[1]
+
+
+def _require_form(name: str, before: TreeDef, after: TreeDef) -> None:
+    if before != after:
+        shown = [str(map_tree(lambda _: _Leaf(), unflatten(form, range(form.size)))) for form in (before, after)]
+        what = f"the state is {shown[0]} before an iteration and {shown[1]} after it"
+        raise ShapeError(offence(name, what, "return the structure that came in"))
+
+
+class _Leaf:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "·"
+
+
+# -- loops of traced functions, recorded while their operands have no type -------------------------------------
+
+
+def _results(name: str, *args: Any) -> list[int]:
+    body = next(arg for arg in reversed(args) if isinstance(arg, Traced))
+    return [*range(len(body.outputs))]
+
+
+@public(outputs=_results)
+def run_while(
+    name: str,
+    condition: Traced,
+    read: Sequence[Node],
+    body: Traced,
+    captured: Sequence[Node],
+    states: Sequence[Node],
+    limit: int | None,
+) -> list[Node]:
+    """A loop as long as a condition holds."""
+    types = [x.typed for x in states]
+    shared = list(dict.fromkeys([*read, *captured]))
+    test = condition.retyped(types, read)
+    graph = close([*test.bound, *shared], [as_node(name, y) for y in test.outputs])
+    return _loop(name, body, captured, shared, (), states, (), {"cond": graph, "limit": limit})
+
+
+@public(outputs=_results)
+def run_count(name: str, body: Traced, captured: Sequence[Node], states: Sequence[Node], count: Node) -> list[Node]:
+    """A loop of as many iterations as a node says."""
+    (counted,) = promote(name, count)
+    return _loop(name, body, captured, captured, (counted.astype(INT64),), states, (), {})
+
+
+@public(outputs=_results)
+def run_scan(
+    name: str,
+    body: Traced,
+    captured: Sequence[Node],
+    states: Sequence[Node],
+    xs: Sequence[Node],
+    length: Any,
+    reverse: bool,
+) -> list[Node]:
+    """A loop over the first axis of arrays."""
+    trip: Extent = xs[0].shape[0] if length is None else length
+    for x in xs:
+        _element(name, x)
+        if x.shape[0] != trip:
+            what = f"xs are of different lengths, {trip} and {x.shape[0]}"
+            raise ShapeError(offence(name, what, "give as many of each"))
+    return _loop(name, body, captured, captured, (), states, xs, {"trip": trip, "reverse": reverse})
+
+
+def _loop(
+    name: str,
+    body: Traced,
+    captured: Sequence[Node],
+    shared: Sequence[Node],
+    count: Sequence[Node],
+    states: Sequence[Node],
+    xs: Sequence[Node],
+    more: dict[str, Any],
+) -> list[Node]:
+    """The loop's results, its counting left out."""
+    types = [x.typed for x in states]
+    step = body.retyped([Type(INT64), *types, *(_element(name, x) or Type(INT64) for x in xs)], captured)
+    dtypes = [type.dtype for type in types]
+    after = [as_node(name, y, None if isinstance(y, Node) else d) for y, d in zip(step.outputs, dtypes)]
+    require_invariant(name, [x.name for x in step.bound[1:]], types, [y.typed for y in after])
+    ys = [as_node(name, y) for y in step.outputs[len(types) :]]
+    params = LoopParams(close([*step.bound, *shared], [*after, *ys]), **({"cond": None, "trip": None} | more), states=len(types), xs=len(xs))
+    node = LOOP(*count, *states, *xs, *shared, **params._asdict())
+    return [ITEM(node, index=k) for k in range(len(step.outputs))]
+
+
+# -- prefix sums and their like, as a tree ------------------------------------------------------------
+
+
+def associative_scan(f: Callable[[Any, Any], Any], xs: Tree, reverse: bool = False, axis: SupportsIndex = 0) -> Any:
+    """All results of combining the first, the first two, … elements along an axis by an associative f.
+
+    `f(a, b)` combines arrays element by element along their first axis, which has a fixed extent. Work is done in
+    about 2 log2(n) steps of many elements each. In `reverse`, it is the last, the last two, … elements.
+
+    >>> from graphc import sym
+    >>> x = sym.var('x', shape=(4,))
+    >>> associative_scan(sym.multiply, x).shape
+    (4,)
+    """
+    leaves, (form,) = _nodes("associative_scan", [xs])
+    function = trace(f, fresh(parameter_names(f, 2), [form, form], [None] * (2 * len(leaves))))
+    _require_form("associative_scan", form, function.form)
+    results = run_tree("associative_scan", function, list(function.captured), leaves, reverse, axis)
+    return unflatten(form, results)
+
+
+@public(outputs=lambda name, function, captured, leaves, reverse, axis: [*range(len(leaves))])
+def run_tree(
+    name: str, function: Traced, captured: Sequence[Node], leaves: Sequence[Node], reverse: bool, axis: SupportsIndex
+) -> list[Node]:
+    """The prefixes of a traced function over arrays."""
+    places = [as_axis(name, axis, x.typed) for x in leaves]
+    extents = {x.shape[place] for x, place in zip(leaves, places)}
+    if len(extents) != 1 or not all(isinstance(extent, int) for extent in extents):
+        what = f"the axis has {' and '.join(str(extent) for extent in extents)} elements"
+        raise ShapeError(offence(name, what, "give arrays of one extent, a number"))
+
+    def combine(a: Sequence[Node], b: Sequence[Node]) -> list[Node]:
+        return [as_node(name, y) for y in function.applied((*a, *b), captured)]
+
+    first = [moveaxis(x, place, 0) for x, place in zip(leaves, places)]
+    found = _prefixes(combine, [flip(x, 0) for x in first] if reverse else first)
+    return [moveaxis(flip(x, 0) if reverse else x, 0, place) for x, place in zip(found, places)]
+
+
+def _prefixes(combine: Callable[[Sequence[Node], Sequence[Node]], list[Node]], xs: Sequence[Node]) -> list[Node]:
+    """Of pairs first: those are every second result; what lies between them takes one element more."""
+    n = len(xs[0])
+    if n < 2:
+        return list(xs)
+    odd = _prefixes(combine, combine([x[: n - 1 : 2] for x in xs], [x[1::2] for x in xs]))
+    between = combine([y[: (n - 1) // 2] for y in odd], [x[2::2] for x in xs]) if n > 2 else [x[:0] for x in xs]
+    even = [concat([x[:1], y]) for x, y in zip(xs, between)]
+    return [_interleaved(a, b) for a, b in zip(even, odd)]
+
+
+def _interleaved(a: Node, b: Node) -> Node:
+    """a[0], b[0], a[1], b[1], …; a may have one element more."""
+    n = len(b)
+    pairs = stack([a[:n], b], axis=1).reshape((2 * n, *b.shape[1:]))
+    return concat([pairs, a[n:]]) if len(a) > n else pairs
