@@ -13,29 +13,33 @@ from graphc.node import Node
 from graphc.tree import TreeDef
 
 _TYPES = {"bool": "uint8_t", "float32": "float", "float64": "double"}
-_KEYWORDS = """
+_RESERVED = """
     auto bool break case char const continue default do double else enum extern float for goto if inline int long
     register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
     class delete namespace new operator private protected public template this throw true false try using virtual
-    workspace
-"""
+    int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t uintptr_t size_t
+    workspace size block status malloc free NULL
+"""  # words of C and C++, types, and what the loader itself names
 
 
 @dataclass(frozen=True)
 class Prototype:
     """The parameters of a program's functions: every array by a name of C, then every named dimension."""
 
+    name: str
     inputs: tuple[tuple[str, Node], ...]
     outputs: tuple[tuple[str, Node], ...]
     dims: tuple[tuple[str, str], ...]
 
     @staticmethod
-    def of(program: Program, outputs: Sequence[str]) -> Prototype:
-        """With names as near to the user's as C allows; `outputs` are what the results are to be called."""
-        graph, taken = program.graph, set[str](_KEYWORDS.split())
+    def of(name: str, program: Program, structure: TreeDef) -> Prototype:
+        """With names as near to the user's as C allows; those of the outputs are their places in the structure."""
+        graph, taken = program.graph, {*_RESERVED.split(), name, f"{name}_run", f"{name}_workspace"}
+        outputs = output_names(structure)
         inputs = tuple([(_identifier(x.name, taken), x) for x in graph.inputs])
-        results = tuple([(_identifier(name, taken), y) for name, y in zip(outputs, graph.outputs, strict=True)])
-        return Prototype(inputs, results, tuple([(_identifier(name, taken), name) for name in program.symbols]))
+        results = tuple([(_identifier(place, taken), y) for place, y in zip(outputs, graph.outputs, strict=True)])
+        dims = tuple([(_identifier(dim, taken), dim) for dim in program.symbols])
+        return Prototype(name, inputs, results, dims)
 
     @property
     def extents(self) -> list[str]:
@@ -46,9 +50,10 @@ class Prototype:
         read = [f"const {c_type(x.dtype)} *{name}" for name, x in self.inputs]
         return read + [f"{c_type(y.dtype)} *{name}" for name, y in self.outputs]
 
-    def declaration(self, name: str) -> str:
+    @property
+    def declaration(self) -> str:
         """The function that needs no workspace given."""
-        return f"int {name}({', '.join([*self.arrays, *self.extents])})"
+        return f"int {self.name}({', '.join([*self.arrays, *self.extents])})"
 
 
 def c_type(dtype: np.dtype) -> str:

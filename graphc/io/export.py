@@ -23,7 +23,7 @@ import numpy as np
 from graphc.codegen.emit import Module
 from graphc.codegen.plain import MISFIT, NO_MEMORY, OK, constant_name, emit_plain
 from graphc.codegen.program import ENTRY, emit_program
-from graphc.codegen.prototype import Prototype, output_names
+from graphc.codegen.prototype import Prototype
 from graphc.codegen.target import Target
 from graphc.errors import GraphcError
 from graphc.graph import Graph
@@ -95,7 +95,7 @@ class _Unit:
 
     @property
     def prototype(self) -> Prototype:
-        return Prototype.of(self.program, output_names(self.structure))
+        return Prototype.of(self.name, self.program, self.structure)
 
 
 def _program(function: Any, blas: bool) -> Program:
@@ -249,7 +249,7 @@ def _fields(unit: _Unit) -> dict[str, Any]:
         "name": unit.name,
         "NAME": unit.name.upper(),
         "alignment": ALIGNMENT,
-        "declaration": prototype.declaration(unit.name),
+        "declaration": prototype.declaration,
         "extents": ", ".join(prototype.extents) or "void",
         "parameters": ", ".join([*prototype.arrays, *prototype.extents]),
         "given_extents": ", ".join(dims),

@@ -6,7 +6,7 @@ kernel nothing is read before the fold it waits for is complete; no two buffers 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from graphc.errors import InternalError
 from graphc.graph import Graph
@@ -16,7 +16,7 @@ from graphc.kernel.fuse import Contraction
 from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
 from graphc.kernel.program import Program, Slab, place, reads, writes
-from graphc.node import Node, show_source, topological
+from graphc.node import Node, show_source
 from graphc.ops.scalar import FOLD
 from graphc.types import Dim, Extent, evaluate, extent_symbols
 
@@ -109,7 +109,7 @@ def _check_phase(where: str, kernel: Kernel, phase: Phase, there: set[Node]) -> 
     """What is there after the phase, given what is there before: uniform values, and those in row buffers."""
 
     def take(node: Node, known: set[Node]) -> None:
-        for arg in _outside_folds(kernel, node):
+        for arg in node.args:
             if arg not in known:
                 raise InternalError(f"{where}: {_named(node)} reads {_named(arg)}, which is not there yet")
         known.add(node)
@@ -124,22 +124,10 @@ def _check_phase(where: str, kernel: Kernel, phase: Phase, there: set[Node]) -> 
         ready(statement.value, there)
     lanes = set(there)
     for node in phase.varying:
-        if not is_serial(kernel, node):
-            take(node, lanes)
+        take(node, lanes)
     for node in (*phase.keeps, *(fold.args[0] for fold in phase.folds), *(s.value for s in phase.statements)):
         ready(node, lanes)
     return there.union(phase.keeps, phase.folds)
-
-
-def is_serial(kernel: Kernel, node: Node) -> bool:
-    """Whether the value is one inside a fold that is a loop of its own."""
-    return any(axis.startswith("@s") for axis in kernel.free_axes[node])
-
-
-def _outside_folds(kernel: Kernel, node: Node) -> Iterator[Node]:
-    """The arguments of a node; of a fold with a loop of its own, what that loop reads from outside."""
-    inner = topological(node.args, lambda arg: not is_serial(kernel, arg))
-    return (arg for arg in inner if not is_serial(kernel, arg))
 
 
 def check_program(program: Program) -> None:

@@ -18,7 +18,7 @@ from graphc.kernel.phases import Phases
 from graphc.kernel.program import Program, Slab, place
 from graphc.kernel.units import bytes_text, count_text
 from graphc.node import CONST, Node, Op, topological
-from graphc.ops.scalar import FOLD, LOAD
+from graphc.ops.scalar import LOAD
 from graphc.types import Extent, evaluate, extent_symbols, product, require_known
 
 CACHE = 1 << 20  # fixed, so that costs are the same on every machine
@@ -172,9 +172,6 @@ class _Counting:
         self.kept = phases.kept
         self.varying = [frozenset(phase.varying) for phase in phases.phases]
         self.extents: dict[str, Extent] = {axis.name: size(axis.extent) for axis in kernel.axes}
-        for node in kernel.values:
-            if node.op is FOLD:
-                self.extents.setdefault(str(node.params[1]), size(node.params[2]))  # type: ignore[arg-type]
         self.rows = product(self.extents[axis.name] for axis in kernel.axes[:-1])
         self.points = product(self.extents[axis.name] for axis in kernel.axes)
         self.flops: Extent = 0
@@ -185,8 +182,7 @@ class _Counting:
             for node in phase.uniform:
                 self._count(node, self.rows if number else self._times_before_lane(node))
             for node in phase.varying:
-                if not self._serial_axes(node):
-                    self._count(node, self.points)
+                self._count(node, self.points)
             for fold in phase.folds:
                 self.flops = self.flops + _reduction_of(fold).flops * self.points
         for statement in self.kernel.statements:
@@ -202,24 +198,11 @@ class _Counting:
     # -- operations -----------------------------------------------------------------------------
 
     def _count(self, node: Node, times: Extent) -> None:
-        """So many evaluations of a node, and of what a fold of its own loops over."""
+        """So many evaluations of a node."""
         if node.op.transcendental:
             self.functions[node.op.name] += times  # type: ignore[assignment]
-        elif node.op is FOLD:
-            name = str(node.params[1])
-            times = times * self.extents[name]
-            self.flops = self.flops + _reduction_of(node).flops * times
-            for inner in topological(node.args):
-                if self._serial_axes(inner) and self._innermost(inner) == name:
-                    self._count(inner, times)
         else:
             self.flops = self.flops + node.op.flops * times
-
-    def _serial_axes(self, node: Node) -> list[str]:
-        return [axis for axis in self.kernel.free_axes[node] if axis.startswith("@s")]
-
-    def _innermost(self, node: Node) -> str:
-        return max(self._serial_axes(node))
 
     def _times_before_lane(self, node: Node) -> Extent:
         """How often a uniform value is computed: once for each index down to the deepest axis it depends on."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc.codegen.program import ENTRY, emit_program
-from graphc.codegen.prototype import Prototype, output_names
+from graphc.codegen.prototype import Prototype
 from graphc.codegen.target import Target
 from graphc.errors import BindError
 from graphc.graph import Graph
@@ -220,7 +220,7 @@ class _Function:
     @property
     def native_signature(self) -> str:
         """The declaration in C of what lies at `address`: arrays, then the named dimensions."""
-        return Prototype.of(self.program, output_names(self.structure)).declaration("function")
+        return Prototype.of("function", self.program, self.structure).declaration
 
     def low_level_callable(self) -> Any:
         """This function of float64 scalars as SciPy's `LowLevelCallable`, of the form `double (int, double *)`."""

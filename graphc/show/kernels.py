@@ -22,7 +22,7 @@ from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.names import Names, variable_name
 from graphc.kernel.phases import Phase, plan_phases
 from graphc.kernel.program import Program, reads
-from graphc.node import CONST, PUBLIC, VAR, Node, Op, topological
+from graphc.node import CONST, PUBLIC, VAR, Node, Op
 from graphc.ops.contraction import pairing
 from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD, Guards
 from graphc.show.formula import expression
@@ -152,17 +152,8 @@ class _Listing:
         yield from [line] if len(line) <= WIDTH else [head, *(f"  {part}" for part in work)]
 
     def _defined(self, nodes: Iterable[Node]) -> Iterator[str]:
-        """The named ones of these values, and before a fold those inside it."""
-        for node in nodes:
-            if node.op is FOLD and node.params[1] != self.lane and not self._is_serial(node):
-                inner = topological(node.args)
-                yield from (self._definition(n) for n in inner if self._is_serial(n) and n in self.definitions)
-            if node in self.definitions and not self._is_serial(node):
-                yield self._definition(node)
-
-    def _is_serial(self, node: Node) -> bool:
-        """Whether it lies inside a fold that is a loop of its own."""
-        return any(axis.startswith("@s") for axis in self.free[node])
+        """The named ones of these values."""
+        return (self._definition(node) for node in nodes if node in self.definitions)
 
     def _definition(self, node: Node) -> str:
         return f"{self.shown[node].text} = {self.definitions[node]}"

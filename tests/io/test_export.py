@@ -183,7 +183,7 @@ def test_outputs_are_named_by_their_places() -> None:
 def test_names_are_those_of_c_and_differ() -> None:
     named = [sym.var(name, shape=("n",)) for name in ("x'", "x_", "float", "0", "n", "größe")]
     f = compile(named, {"x_": sum(named[1:], named[0])})
-    prototype = Prototype.of(f.program, output_names(f.structure))
+    prototype = Prototype.of("model", f.program, f.structure)
     names = [name for name, _ in (*prototype.inputs, *prototype.outputs, *prototype.dims)]
     assert names == ["x_", "x__2", "float_2", "v0", "n", "gr__e", "x__3", "n_2"]
 
@@ -319,6 +319,16 @@ def test_untyped_inputs_have_the_types_of_the_last_call(tmp_path: Path) -> None:
         export(f, tmp_path / "model")
     f(np.ones(3, np.float32))
     assert "int model(const float *a, float *out);" in export(f, tmp_path / "model").header.read_text()
+
+
+@needs_cc
+def test_names_that_c_or_the_loader_uses_are_no_trouble(tmp_path: Path) -> None:
+    names = ["size", "block", "status", "free", "NULL", "int64_t", "model", "model_run", "model_workspace", "int"]
+    inputs = [sym.var(name, shape=("n",)) for name in names]
+    f = compile(inputs, {"workspace": sum(inputs[1:], inputs[0])})
+    files = export(f, tmp_path / "model", format="shared")
+    arrays = [np.arange(3.0) + k for k in range(len(names))]
+    assert_same(call(ctypes.CDLL(str(files.code)).model, f, arrays, 3), f(*arrays))
 
 
 # -- what cannot be ---------------------------------------------------------------------------------
