@@ -16,7 +16,7 @@ from graphc.check import check_gradient
 from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, ShapeError
 from graphc.graph import Graph
 from graphc.interpret import interpret
-from graphc.io import pickling as _pickling  # noqa: F401  (nodes and functions pickle)
+from graphc.io import pickling as _pickling  # noqa: F401  # pyright: ignore[reportUnusedImport]  (registers itself)
 from graphc.io.export import export
 from graphc.kernel.cost import Cost
 from graphc.node import Node

@@ -52,7 +52,9 @@ def _push_switch(node: Node, tangents: Sequence[Maybe], push: Push) -> list[Mayb
     ts = [_beside(branches[0].inputs[k], "d") for k in given]
     pushed = [push(b.outputs, [(b.inputs[k], t) for k, t in zip(given, ts)]) for b in branches]
     moved = [k for k in range(len(branches[0].outputs)) if any(found[k] is not None for found in pushed)]
-    graphs = tuple([close([*b.inputs, *ts], [_or_zero(p[k], b.outputs[k]) for k in moved]) for b, p in zip(branches, pushed)])
+    graphs = tuple(
+        [close([*b.inputs, *ts], [_or_zero(p[k], b.outputs[k]) for k in moved]) for b, p in zip(branches, pushed)]
+    )
     found = items(SWITCH(*node.args, *[t for t in tangents[1:] if t is not None], branches=graphs))
     return _placed(dict(zip(moved, found)), len(branches[0].outputs))
 
@@ -65,7 +67,10 @@ def _pull_switch(node: Node, cotangents: Sequence[Maybe], wanted: Sequence[bool]
     reached = [k for k in asked if any(b.inputs[k] in found for b, found in zip(branches, pulled))]
     graphs = tuple(
         [
-            close([*b.inputs, *(h for h in heads if h is not None)], [_or_zero(found.get(b.inputs[k]), b.inputs[k]) for k in reached])
+            close(
+                [*b.inputs, *(h for h in heads if h is not None)],
+                [_or_zero(found.get(b.inputs[k]), b.inputs[k]) for k in reached],
+            )
             for b, found in zip(branches, pulled)
         ]
     )
@@ -184,7 +189,9 @@ def _active(loop: Loop, wanted: set[Node]) -> set[Node]:
     active = wanted
     while True:
         below = depending(order, active)
-        more = {v for v, y in zip(p.body.inputs[1 : p.states + 1], p.body.outputs) if y in below and v.dtype.kind == "f"}
+        more = {
+            v for v, y in zip(p.body.inputs[1 : p.states + 1], p.body.outputs) if y in below and v.dtype.kind == "f"
+        }
         if more <= active:
             return active
         active = active | more
@@ -209,7 +216,9 @@ def _backward(
     again = [(value, v) for value, v in zip(loop.xs, x) if v in read]
     outside = [(value, v) for value, v in zip(loop.captured, c) if v in read]
     inputs = [p.body.inputs[0], *own, *heads, *kept, *(v for _, v in again), *(v for _, v in outside)]
-    params = LoopParams(close(inputs, outputs), None, len(states), len(inputs) - 1 - len(own) - len(outside), p.trip, not p.reverse)
+    params = LoopParams(
+        close(inputs, outputs), None, len(states), len(inputs) - 1 - len(own) - len(outside), p.trip, not p.reverse
+    )
     values = (*(g for g, _ in xs), *stacks, *(value for value, _ in again))
     return Loop(count, tuple(init for init, _, _ in states), values, tuple(v for v, _ in outside), params).make()
 

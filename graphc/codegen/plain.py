@@ -20,6 +20,7 @@ from graphc.codegen.program import ENTRY
 from graphc.graph import Graph
 from graphc.kernel.program import ALIGNMENT, WORKSPACE, Program, Slab, place
 from graphc.node import Node
+from graphc.ops.control import subgraphs
 from graphc.ops.parts import SLICE
 from graphc.ops.reduction import MAX, MIN
 from graphc.types import Extent, extent_symbols, product
@@ -165,6 +166,8 @@ def requirements(graph: Graph) -> list[Extent]:
 
 def _requirements(node: Node) -> Iterator[Extent]:
     yield from node.shape
+    for inner in subgraphs(node):
+        yield from requirements(inner)
     rule = _RULES.get(node.op.name)
     if rule is not None:
         yield from rule(node)

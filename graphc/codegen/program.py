@@ -11,10 +11,10 @@ from graphc.codegen.emit import ADDRESS, INT64, Emitter, Module, Pointer, Value
 from graphc.codegen.nest import emit_kernel
 from graphc.codegen.target import Target
 from graphc.codegen.vmath import FUNCTIONS
-from graphc.kernel.fuse import Contraction
+from graphc.kernel.fuse import Contraction, reads, writes
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.lower import view_base
-from graphc.kernel.program import Program, RowBuffer, reads, writes
+from graphc.kernel.program import Program, Scratch
 from graphc.node import Node
 from graphc.types import Dim, Extent
 
@@ -78,7 +78,7 @@ class _Step:
         pointer = self.e.load(self.e.offset(Pointer("%buffers", ADDRESS), k))
         return Pointer(pointer.text, dtype)
 
-    def _in_workspace(self, buffer: Node | RowBuffer, dtype: np.dtype) -> Pointer:
+    def _in_workspace(self, buffer: Node | Scratch, dtype: np.dtype) -> Pointer:
         base = self._from_buffers(len(self.places), np.dtype(np.uint8))
         offset = self._word(self.program.offset_slot(buffer))
         return Pointer(self.e.offset(base, offset).text, dtype)

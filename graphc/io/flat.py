@@ -6,6 +6,8 @@ The data is pure (see `values`), so that JSON or anything else can carry it:
                {"op": "exp", "args": [0], "type": {"dtype": "float64", "shape": [3]}, "source": ["model.py", 12]}],
      "roots": [1]}
 
+Parameters that are graphs, as those of loops, are data of the same kind, with their inputs.
+
 Reading trusts nothing: operators are looked up by name, types are inferred again and must be those written, and
 whatever does not fit is a `GraphcError`. No code is run but that of the operators' type rules.
 """
@@ -14,13 +16,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from graphc.errors import GraphcError
+from graphc.graph import Graph
 from graphc.io.values import Data, is_a, one_of, read_type, read_value, write_type, write_value
 from graphc.node import PUBLIC, VAR, Node, Op, Source, make, make_untyped, topological, variable
-from graphc.sym.record import CALL, ITEM, Template, called_from
-from graphc.types import Type
+from graphc.ops.control import ITEM
+from graphc.sym.record import CALL, Template, called_from
+from graphc.sym.trace import local
+from graphc.types import Bundle, Type
 
 MakeVariable: TypeAlias = Callable[[str, "Type | None"], Node]
 
@@ -55,12 +60,23 @@ def _write(node: Node, number: Mapping[Node, int]) -> dict[str, Data]:
     if node.args:
         record["args"] = [number[arg] for arg in node.args]
     if node.params:
-        record["params"] = {name: write_value(value) for name, value in zip(node.op.params, node.params, strict=True)}
+        record["params"] = {name: _write_param(value) for name, value in zip(node.op.params, node.params, strict=True)}
     if node.type is not None:
         record["type"] = write_type(node.type)
     if node.source is not None:
         record["source"] = list(node.source)
     return record
+
+
+def _write_param(value: object) -> Data:
+    match value:
+        case Graph():
+            roots = write_flat([*value.inputs, *value.outputs])
+            return {"graph": {**roots, "inputs": len(value.inputs)}}
+        case tuple():
+            return [_write_param(item) for item in cast("tuple[object, ...]", value)]
+        case _:
+            return write_value(value)
 
 
 # -- reading ----------------------------------------------------------------------------------------
@@ -80,6 +96,16 @@ def read_flat(data: Data, make_variable: MakeVariable = variable) -> list[Node]:
     except Exception as error:  # whatever strange data may lead to
         what = str(error) if isinstance(error, GraphcError) else f"{type(error).__name__}: {error}"
         raise GraphcError(f"node {len(nodes)} of a flat graph cannot be read: {what}") from error
+
+
+def _read_graph(data: Data) -> Graph:
+    """A graph inside a node: its variables are local, and all are inputs."""
+    roots, count = read_flat(data, lambda name, type: local(name, is_a(Type, type))), is_a(int, data["inputs"])
+    graph = Graph(tuple(roots[:count]), tuple(roots[count:]))
+    variables = [node for node in topological(roots) if node.op is VAR]
+    if count < 0 or {id(x) for x in graph.inputs} != {id(x) for x in variables} or len(variables) != count:
+        raise GraphcError(f"a graph of {len(variables)} variables does not have them, each once, as its inputs")
+    return graph
 
 
 def _read(op: Op, record: Data, before: Sequence[Node], make_variable: MakeVariable) -> Node:
@@ -102,15 +128,15 @@ def _make(op: Op, args: tuple[Node, ...], params: tuple[Any, ...], type: Type | 
     if op is CALL:
         _check_call(args, *params)
     elif op is ITEM:
-        (call,), (index,) = args, params
-        if call.op is not CALL or is_a(int, index) < 0:
-            raise GraphcError(f"item {index} of {call.op.name} is no result of a recorded call")
+        (node,), (index,) = args, params
+        _check_item(node, index)
     else:
         _check_count(op, len(args))
-        node = make(op, args, params)
-        _check_axes(node)
-        return node
-    return make_untyped(op, args, params)
+    if op is CALL or (op is ITEM and args[0].type is None):
+        return make_untyped(op, args, params)
+    node = make(op, args, params)
+    _check_axes(node)
+    return node
 
 
 def _check_call(args: Sequence[Node], function: Any, template: Any) -> None:
@@ -121,6 +147,13 @@ def _check_call(args: Sequence[Node], function: Any, template: Any) -> None:
         raise GraphcError(f"a call of {function} has {len(args)} nodes in {template.leaves.count(None)} places")
     if all(arg.type is not None for arg in args):
         raise GraphcError(f"a call of {function} is recorded, but all its arguments have types")
+
+
+def _check_item(node: Node, index: Any) -> None:
+    """Of a node that gives several results, one that it has; how many a recorded call has is not known yet."""
+    count = len(node.type.types) if isinstance(node.type, Bundle) else is_a(int, index) + (node.op is CALL)
+    if not 0 <= is_a(int, index) < count:
+        raise GraphcError(f"{node.op.name} has no result {index}")
 
 
 def _check_count(op: Op, count: int) -> None:
@@ -147,7 +180,15 @@ def _several(axes: Any) -> tuple[Any, ...]:
 def _read_params(op: Op, data: Data) -> tuple[Any, ...]:
     if data.keys() != set(op.params):
         raise GraphcError(f"the parameters of {op.name} are {', '.join(op.params) or 'none'}, not {', '.join(data)}")
-    return tuple([read_value(data[name]) for name in op.params])
+    return tuple([_read_param(data[name]) for name in op.params])
+
+
+def _read_param(data: Data) -> Any:
+    if isinstance(data, list):
+        return tuple([_read_param(item) for item in cast("list[Data]", data)])
+    if isinstance(data, dict) and data.keys() == {"graph"}:
+        return _read_graph(data["graph"])
+    return read_value(data)
 
 
 def _read_source(data: Data) -> Source:

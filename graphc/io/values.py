@@ -16,7 +16,7 @@ from graphc.errors import GraphcError
 from graphc.node import Literal
 from graphc.sym.record import Static, Template, static
 from graphc.tree import LEAF, TreeDef
-from graphc.types import SUPPORTED, Dim, Extent, Quotient, Type, as_dtype
+from graphc.types import SUPPORTED, Bundle, Dim, Extent, Quotient, Stack, Type, as_dtype
 
 Data: TypeAlias = Any  # as the first lines say
 
@@ -81,6 +81,10 @@ def write_structure(definition: TreeDef) -> Data:
 
 def write_type(type: Type) -> Data:
     """A type as data."""
+    if isinstance(type, Bundle):
+        return {"bundle": [write_type(each) for each in type.types]}
+    if isinstance(type, Stack):
+        return {"stack": write_type(type.element)}
     return {"dtype": type.dtype.name, "shape": write_value(type.shape)}
 
 
@@ -172,6 +176,11 @@ def read_structure(data: Data) -> TreeDef:
 
 def read_type(data: Data) -> Type:
     """The type that data stands for."""
+    if "bundle" in data:
+        return Bundle(types=tuple([read_type(each) for each in is_a(list, data["bundle"])]))
+    if "stack" in data:
+        element = read_type(data["stack"])
+        return Stack(element.dtype, element.shape)
     extents = [_read_extent(item) for item in is_a(list, data["shape"])]
     if any(isinstance(extent, int) and extent < 0 for extent in extents):
         raise GraphcError(f"the shape {tuple(extents)} has a negative extent")

@@ -12,10 +12,10 @@ from graphc.errors import InternalError
 from graphc.graph import Graph
 from graphc.kernel.collapse import coefficient
 from graphc.kernel.cost import total
-from graphc.kernel.fuse import Contraction
+from graphc.kernel.fuse import Contraction, reads, writes
 from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
-from graphc.kernel.program import Program, Slab, place, reads, writes
+from graphc.kernel.program import Program, Slab, place
 from graphc.node import Node, show_source
 from graphc.ops.scalar import FOLD
 from graphc.types import Dim, Extent, evaluate, extent_symbols

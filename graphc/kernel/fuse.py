@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from graphc.errors import InternalError
 from graphc.graph import Graph
@@ -18,6 +18,7 @@ from graphc.kernel.kernel import Axis, Kernel, Statement
 from graphc.kernel.lower import Index, Lowering, MustStore, NotFusable, linear, squeezed_index, view_base
 from graphc.kernel.storage import is_costly, must_store, weights
 from graphc.node import Node, make, topological
+from graphc.ops.control import ITEM, items, subgraphs
 from graphc.ops.scalar import FOLD
 from graphc.types import Dim
 
@@ -31,11 +32,22 @@ class Contraction:
     node: Node
 
 
+@dataclass(frozen=True, eq=False)
+class Control:
+    """A switch or a loop: operands and results are stored, and its sub-graphs are cut up like any graph."""
+
+    node: Node
+    schedules: tuple[Schedule, ...]
+
+
+Step: TypeAlias = Kernel | Contraction | Control
+
+
 @dataclass(frozen=True)
 class Schedule:
-    """Kernels and library calls in order."""
+    """Kernels, library calls and control flow in order."""
 
-    steps: tuple[Kernel | Contraction, ...]
+    steps: tuple[Step, ...]
     stored: frozenset[Node]
 
     @property
@@ -61,8 +73,33 @@ def fuse(graph: Graph, merge: bool = True) -> Schedule:
             continue
         more = grouping.computed_again()
         if not more:
-            return Schedule(grouping.steps(), frozenset(stored))
+            return _without_dead_stores(Schedule(grouping.steps(), frozenset(stored)), graph)
         stored |= more
+
+
+def reads(step: Step) -> Iterable[Node]:
+    """The buffers a step reads."""
+    return step.reads() if isinstance(step, Kernel) else map(view_base, step.node.args)
+
+
+def writes(step: Step) -> Iterable[Node]:
+    """The buffers a step writes."""
+    if isinstance(step, Kernel):
+        return step.writes()
+    return items(step.node) if isinstance(step, Control) else [step.node]
+
+
+def _without_dead_stores(schedule: Schedule, graph: Graph) -> Schedule:
+    """Drop what only its own kernel reads: there the value itself is at hand."""
+    needed = set(graph.outputs)
+    steps: list[Step] = []
+    for step in reversed(schedule.steps):
+        if isinstance(step, Kernel):
+            step = Kernel(step.axes, tuple(s for s in step.statements if s.buffer in needed))
+        if needed.intersection(writes(step)):
+            needed.update(reads(step))
+            steps.append(step)
+    return Schedule(tuple(reversed(steps)), frozenset(schedule.stored & needed))
 
 
 class _Space(NamedTuple):
@@ -95,7 +132,7 @@ class _Grouping:
 
     def __init__(self, graph: Graph, classes: AxisClasses, stored: set[Node], merge: bool) -> None:
         self.graph, self.classes, self.stored, self.merge = graph, classes, stored, merge
-        self.groups: list[_Group | Contraction] = []
+        self.groups: list[_Group | Contraction | Control] = []
         self.made: dict[Node, int] = {}  # the group that stores a node
         self.computed: dict[Node, set[int]] = {}  # the groups that compute a node
 
@@ -107,7 +144,7 @@ class _Grouping:
                 for node in cone:
                     self.computed.setdefault(node, set()).add(self.made[root])
 
-    def steps(self) -> tuple[Kernel | Contraction, ...]:
+    def steps(self) -> tuple[Step, ...]:
         return tuple(self._finish(group) if isinstance(group, _Group) else group for group in self.groups)
 
     def _finish(self, group: _Group) -> Kernel:
@@ -136,8 +173,13 @@ class _Grouping:
 
     def _place(self, root: Node, cone: list[Node]) -> int:
         """Put a root into the latest group that can hold it, or into a new one; the group's number."""
+        if root.op is ITEM:
+            return self.made[root.args[0]]
         if root.op.kind == "contraction":
             self.groups.append(Contraction(root))
+            return len(self.groups) - 1
+        if root.op.kind == "control":
+            self.groups.append(Control(root, tuple([fuse(inner, self.merge) for inner in subgraphs(root)])))
             return len(self.groups) - 1
         space = self._space(root, cone)
         earliest = max((self.made[node] for node in _frontier(cone) if node in self.made), default=0)

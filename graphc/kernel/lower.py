@@ -89,17 +89,21 @@ class Lowering:
         return node in self.stored or node.op.kind in ("source", "contraction")
 
     def _reshape(self, node: Node, index: Index, guards: Guards, read: Read) -> Node:
-        """Of what is stored, the same element in memory; else axes of extent one come and go."""
+        """Of what is stored elsewhere, the same element in memory; else axes of extent one come and go."""
         (source,) = node.args
         base = source
         while base.op.name == "reshape" and base not in self.stored:
             (base,) = base.args
-        if base in self.stored or base.op.kind == "source":
-            if base in self.home:
-                raise NotFusable
+        elsewhere = (base in self.stored and base not in self.home) or base.op.kind == "source"
+        if elsewhere:
             return LOAD(buffer=base, dtype=node.dtype, index=linear(index, node.shape), guards=guards)
         at = squeezed_index(source.shape, node.shape, index)
-        return read(0, at) if at is not None else node.op.pull(read, node, index)  # type: ignore[misc]
+        if at is not None:
+            return read(0, at)
+        if base in self.home:
+            raise NotFusable
+        assert node.op.pull is not None
+        return node.op.pull(read, node, index)
 
     def _fold(self, node: Node, index: Index, guards: Guards, read: Read) -> Node:
         """A row reduction, along the lane; one that does not fit there must be stored by another kernel."""

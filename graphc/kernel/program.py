@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from itertools import count
 from typing import Any, cast
 
@@ -18,18 +19,23 @@ import numpy as np
 from graphc.errors import ShapeError
 from graphc.graph import Graph
 from graphc.kernel.collapse import collapse
-from graphc.kernel.fuse import Contraction, Schedule
+from graphc.kernel.fuse import Contraction, Control, Schedule, Step, reads, writes
 from graphc.kernel.kernel import Kernel
-from graphc.kernel.lower import view_base
 from graphc.kernel.names import buffer_names
 from graphc.kernel.phases import Phases, plan_phases
 from graphc.kernel.unroll import unroll
 from graphc.node import CONST, PUBLIC, Literal, Node, show_source
-from graphc.types import Dim, Extent, evaluate, product
+from graphc.ops.control import LOOP, Loop, subgraphs
+from graphc.types import Dim, Extent, Stack, evaluate, extent_symbols, product
 
 WORKSPACE, LONG, HEADER = 0, 1, 2
 LONG_WORK = 100_000  # scalar operations above which other Python threads may run meanwhile
+TYPICAL_TRIP = 1000  # how often a loop is taken to run if nobody knows
 ALIGNMENT = 64
+REGISTER = 256  # bytes up to which a loop's state is copied, and the optimiser may hold it in registers
+SMALL, FEW = 1024, 64  # bytes of workspace, and values a kernel; elements, of what belongs into the function of its loop
+STACK_HEAD, STACK_ROOM = 64, 1024  # bytes of a stack: its address and capacity, and elements before it grows elsewhere
+STACK = STACK_HEAD + STACK_ROOM
 
 
 @dataclass(frozen=True)
@@ -41,24 +47,26 @@ class Slab:
     last: int
 
 
-RowBuffer = tuple[int, Node]  # a step, and the value it keeps between phases
+Scratch = tuple[int, "Node | str"]  # a step, and the value it keeps between phases, or what else it needs room for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """What runs, in order, and where its data lies."""
 
     graph: Graph
-    steps: tuple[Kernel | Contraction, ...]
+    steps: tuple[Step, ...]
     phases: Mapping[Kernel, Phases]
-    slabs: Mapping[Node | RowBuffer, Slab]
+    nested: Mapping[Control, tuple[Program, ...]]
+    slabs: Mapping[Node | Scratch, Slab]
 
     @staticmethod
     def of(graph: Graph, schedule: Schedule) -> Program:
         """Lay out a schedule: axes collapsed, phases cut, the life of every buffer known."""
         steps = named(graph, tuple(unroll(collapse(s)) if isinstance(s, Kernel) else s for s in schedule.steps))
         phases = {step: plan_phases(step) for step in steps if isinstance(step, Kernel)}
-        return Program(graph, steps, phases, _slabs(graph, steps, phases))
+        nested = {s: tuple(map(Program.of, subgraphs(s.node), s.schedules)) for s in steps if isinstance(s, Control)}
+        return Program(graph, steps, phases, nested, _slabs(graph, steps, phases, nested))
 
     def __str__(self) -> str:
         return PUBLIC["show_program"](self)
@@ -81,6 +89,9 @@ class Program:
     def symbols(self) -> tuple[str, ...]:
         """Named dimensions, in the order of their words."""
         found = dict.fromkeys(s for node in self.graph.nodes if node.type for s in sorted(node.type.symbols()))
+        for step, programs in self.nested.items():
+            found |= dict.fromkeys(sorted(extent_symbols(trip(step))))
+            found |= dict.fromkeys(name for program in programs for name in program.symbols)
         return tuple(found)
 
     @cached_property
@@ -103,35 +114,68 @@ class Program:
     def extent_slot(self, extent: Extent) -> int:
         return HEADER + len(self.symbols) + self.extents.index(extent)
 
-    def offset_slot(self, buffer: Node | RowBuffer) -> int:
+    def offset_slot(self, buffer: Node | Scratch) -> int:
         return HEADER + len(self.symbols) + len(self.extents) + self._numbers[buffer]
 
     def constant_slot(self, node: Node) -> int:
         start = HEADER + len(self.symbols) + len(self.extents) + len(self.slabs)
         return start + next(k for k, other in enumerate(self.constants) if other is node)
 
+    def nested_slot(self, step: Control, number: int) -> int:
+        """Where the plan of a nested program starts."""
+        return self._nested_slots[self.nested[step][number]]
+
     @cached_property
-    def _numbers(self) -> dict[Node | RowBuffer, int]:
+    def length(self) -> int:
+        """How many words the plan has."""
+        return self._own_length + sum(inner.length for programs in self.nested.values() for inner in programs)
+
+    @property
+    def _own_length(self) -> int:
+        return HEADER + len(self.symbols) + len(self.extents) + len(self.slabs) + len(self.constants)
+
+    @cached_property
+    def _nested_slots(self) -> dict[Program, int]:
+        inner = [program for programs in self.nested.values() for program in programs]
+        return dict(zip(inner, accumulate([program.length for program in inner], initial=self._own_length)))
+
+    @cached_property
+    def _numbers(self) -> dict[Node | Scratch, int]:
         return {buffer: k for k, buffer in enumerate(self.slabs)}
+
+    def is_small_step(self, step: Step) -> bool:
+        """Whether a step is a few instructions."""
+        match step:
+            case Kernel():
+                return len(step.values) <= SMALL and product(axis.extent for axis in step.axes) <= FEW  # type: ignore[operator]
+            case Control():
+                return is_small(step, self.nested[step])
+            case _:
+                return False
 
     def plan(self, dims: Mapping[str, int]) -> np.ndarray:
         """The words for these dimensions. Constants must outlive it: the program holds them."""
+        return np.array(self._words(dims), np.int64)
+
+    def _words(self, dims: Mapping[str, int]) -> list[int]:
         self._check_extents(dims)
         slabs = [Slab(evaluate(s.size, dims), s.first, s.last) for s in self.slabs.values()]
         offsets, workspace = place(slabs)
-        words = [
+        return [
             workspace,
             int(self.work(dims) > LONG_WORK),
             *(dims[name] for name in self.symbols),
             *(evaluate(extent, dims) for extent in self.extents),
             *offsets,
             *(_literal(node).array.ctypes.data for node in self.constants),
+            *(word for programs in self.nested.values() for inner in programs for word in inner._words(dims)),
         ]
-        return np.array(words, np.int64)
 
     def _check_extents(self, dims: Mapping[str, int]) -> None:
         """Infer types again where extents were symbols: a slice may not fit this size; its own error tells."""
         for node in self.graph.nodes:
+            if node.op.kind in ("control", "item"):
+                continue  # nested programs check their own
             if node.args and any(isinstance(e, Dim) for arg in node.args for e in arg.shape):
                 types = [arg.typed.with_shape(_numbers(arg.shape, dims)) for arg in node.args]
                 found = node.op.infer(types, tuple(_numbers(p, dims) for p in node.params))
@@ -143,7 +187,12 @@ class Program:
 
     def work(self, dims: Mapping[str, int]) -> int:
         """About how many scalar operations a run takes."""
-        return sum(evaluate(_work(step), dims) for step in self.steps)
+        return sum(self._step_work(step, dims) for step in self.steps)
+
+    def _step_work(self, step: Step, dims: Mapping[str, int]) -> int:
+        if not isinstance(step, Control):
+            return evaluate(_work(step), dims)
+        return evaluate(trip(step), dims) * sum(inner.work(dims) for inner in self.nested[step])
 
 
 def _numbers(parameter: Any, dims: Mapping[str, int]) -> Any:
@@ -151,6 +200,14 @@ def _numbers(parameter: Any, dims: Mapping[str, int]) -> Any:
     if isinstance(parameter, tuple):
         return tuple([_numbers(part, dims) for part in cast("tuple[Any, ...]", parameter)])
     return parameter.evaluate(dims) if isinstance(parameter, Dim) else parameter
+
+
+def trip(step: Control) -> Extent:
+    """How often its sub-graphs run, as far as that is known."""
+    if step.node.op is not LOOP:
+        return 1
+    known = Loop.of(step.node).params.trip
+    return TYPICAL_TRIP if known is None else known
 
 
 def _work(step: Kernel | Contraction) -> Extent:
@@ -166,17 +223,7 @@ def _literal(node: Node) -> Literal:
     return literal
 
 
-def reads(step: Kernel | Contraction) -> Iterable[Node]:
-    """The buffers a step reads."""
-    return step.reads() if isinstance(step, Kernel) else [view_base(arg) for arg in step.node.args]
-
-
-def writes(step: Kernel | Contraction) -> Iterable[Node]:
-    """The buffers a step writes."""
-    return step.writes() if isinstance(step, Kernel) else [step.node]
-
-
-def named(graph: Graph, steps: tuple[Kernel | Contraction, ...]) -> tuple[Kernel | Contraction, ...]:
+def named(graph: Graph, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The steps, their kernels with the names that they and their buffers have in this program."""
     names = buffer_names(graph, [node for step in steps for node in (*writes(step), *reads(step))])
     return tuple(
@@ -185,28 +232,70 @@ def named(graph: Graph, steps: tuple[Kernel | Contraction, ...]) -> tuple[Kernel
     )
 
 
-def step_titles(steps: Iterable[Kernel | Contraction]) -> list[str]:
+def step_titles(steps: Iterable[Step]) -> list[str]:
     """`kernel 0`, `kernel 1`, … and `call 0`, `call 1`, … for library calls."""
     kernels, calls = count(), count()
     return [f"kernel {next(kernels)}" if isinstance(step, Kernel) else f"call {next(calls)}" for step in steps]
 
 
 def _slabs(
-    graph: Graph, steps: tuple[Kernel | Contraction, ...], phases: Mapping[Kernel, Phases]
-) -> dict[Node | RowBuffer, Slab]:
-    slabs: dict[Node | RowBuffer, Slab] = {}
+    graph: Graph,
+    steps: tuple[Step, ...],
+    phases: Mapping[Kernel, Phases],
+    nested: Mapping[Control, tuple[Program, ...]],
+) -> dict[Node | Scratch, Slab]:
+    slabs: dict[Node | Scratch, Slab] = {}
     outside = {*graph.inputs, *graph.outputs}
     for k, step in enumerate(steps):
         for node in writes(step):
-            if node not in outside:
+            if isinstance(node.type, Stack):
+                slabs[node] = Slab(STACK, 0, len(steps) - 1)  # made empty at the start, given back at the end
+            elif node not in outside:
                 slabs[node] = Slab(node.size * node.dtype.itemsize, k, k)
         for node in reads(step):
-            if node in slabs:
+            if node in slabs and not isinstance(node.type, Stack):
                 slabs[node] = Slab(slabs[node].size, slabs[node].first, k)
         if isinstance(step, Kernel) and step.lane is not None:
             for value in phases[step].kept:
                 slabs[k, value] = Slab(step.lane.extent * value.dtype.itemsize, k, k)
+        if isinstance(step, Control):
+            slabs |= {(k, name): Slab(size, k, k) for name, size in _rooms(step, nested[step])}
     return slabs
+
+
+def _rooms(step: Control, programs: tuple[Program, ...]) -> Iterator[tuple[str, Extent]]:
+    """Room for the workspace of nested programs, and twice for every state that is not held in registers."""
+    for number, program in enumerate(programs):
+        yield f"workspace {number}", total_size(program)
+    if step.node.op is LOOP:
+        for number, state in enumerate(Loop.of(step.node).init):
+            if not (is_small(step, programs) and is_register(state)):
+                for side in "ab":
+                    yield f"state {number}{side}", state.size * state.dtype.itemsize
+
+
+def is_register(state: Node) -> bool:
+    """Whether a state is small enough to be copied after an iteration, rather than its buffers exchanged."""
+    return isinstance(state.size, int) and state.size * state.dtype.itemsize <= REGISTER
+
+
+def is_small(step: Control, programs: tuple[Program, ...]) -> bool:
+    """Whether its programs are so small that they belong into the function of the loop, as code and in registers."""
+    return all(
+        not program.symbols and total_size(program) <= SMALL and all(map(program.is_small_step, program.steps))
+        for program in programs
+    )
+
+
+def total_size(program: Program) -> Extent:
+    """Bytes of workspace: exact, or where named dimensions decide, enough."""
+    slabs = list(program.slabs.values())
+    if all(isinstance(slab.size, int) for slab in slabs):
+        return place(slabs)[1]
+    total: Extent = 0
+    for slab in slabs:
+        total = total + slab.size + ALIGNMENT
+    return total
 
 
 def place(slabs: list[Slab]) -> tuple[list[int], int]:

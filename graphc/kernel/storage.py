@@ -30,8 +30,10 @@ def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
         stored |= {view_base(arg) for arg in node.args if _is_read_too_often(arg, node, weight, shared, stored)}
         below = frozenset[int]().union(*(rows[arg] for arg in node.args if arg not in stored))
         match node.op.kind, node.op.name:
-            case "contraction", _:
+            case "contraction" | "control", _:
                 stored |= {node, *map(view_base, node.args)}
+            case "item", _:
+                stored.add(node)
             case "reduction", _:
                 lane = classes[node.args[0]][-1]
                 if not is_row_reduction(node) or below - {lane}:
@@ -56,7 +58,7 @@ def weights(graph: Graph, stored: Container[Node]) -> dict[Node, int]:
 
 
 def _weight(node: Node, weight: dict[Node, int], stored: Container[Node]) -> int:
-    if node.op.kind in ("contraction", "source"):
+    if node.op.kind in ("contraction", "control", "item", "source"):
         return 0
     own = REDUCTION if node.op.kind == "reduction" else TRANSCENDENTAL if node.op.transcendental else node.op.flops
     return min(REDUCTION, own + sum(weight[arg] for arg in node.args if arg not in stored))

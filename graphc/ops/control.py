@@ -149,7 +149,9 @@ def _require_types(name: str, types: Sequence[Type], graph: Graph) -> None:
     inputs = [x.typed for x in graph.inputs]
     if list(types) != inputs:
         shown = [", ".join(map(str, each)) or "nothing" for each in (types, inputs)]
-        raise ShapeError(offence(name, f"the operands are {shown[0]}, but the sub-graph takes {shown[1]}", "match them"))
+        raise ShapeError(
+            offence(name, f"the operands are {shown[0]}, but the sub-graph takes {shown[1]}", "match them")
+        )
 
 
 LOOP = Op(name="loop", infer=_loop_type, params=LoopParams._fields, kind="control")

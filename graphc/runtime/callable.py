@@ -70,11 +70,10 @@ def _native(base: type[Any]) -> type[Any]:
     create = ctypes.pythonapi.PyType_FromSpecWithBases
     create.restype, create.argtypes = ctypes.py_object, (ctypes.POINTER(_Spec), ctypes.py_object)
     made = create(spec, (base,))
-    forward = _forward(target).address("forward")
 
     def new(cls: type[Any], *args: Any, **kwargs: Any) -> Any:
         self: Any = object.__new__(cls)
-        ctypes.c_void_p.from_address(id(self) + entry).value = forward
+        ctypes.c_void_p.from_address(id(self) + entry).value = _forward(target).address("forward")
         return self
 
     made.__new__ = new

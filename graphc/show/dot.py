@@ -11,7 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast
 
-from graphc.kernel.program import Program, writes
+from graphc.kernel.fuse import writes
+from graphc.kernel.program import Program
 from graphc.node import CONST, VAR, Node, show_source, topological
 from graphc.show.infix import number
 from graphc.show.pruning import needed_by, pruned, reason

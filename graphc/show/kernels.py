@@ -17,11 +17,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from graphc.kernel.cost import contracted_terms, contraction_cost, kernel_cost
-from graphc.kernel.fuse import Contraction
+from graphc.kernel.fuse import Contraction, reads
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.names import Names, variable_name
 from graphc.kernel.phases import Phase, plan_phases
-from graphc.kernel.program import Program, reads
+from graphc.kernel.program import Program
 from graphc.node import CONST, PUBLIC, VAR, Node, Op
 from graphc.ops.contraction import pairing
 from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD, Guards
@@ -192,7 +192,7 @@ class _Listing:
 
     def _suffix(self, node: Node, kept: bool) -> str:
         """The indices of what exists for all lanes, or all steps of a fold, at once."""
-        axes = [self.lane] if kept else sorted(axis for axis in self.free[node] if axis.startswith("@s"))
+        axes = [self.lane] if kept else []
         return f"[{', '.join(self.axes[axis] for axis in axes)}]" if axes else ""
 
     def _expression(self, node: Node) -> Expression:

@@ -97,12 +97,16 @@ def while_loop(
     """
     states, (form,) = _nodes("while_loop", [init])
     types = [x.type for x in states]
-    (i, state), (_, again) = (fresh(["i", *parameter_names(f, 1)], [LEAF, form], [Type(INT64), *types]) for f in (body_fn, cond_fn))
+    (i, state), (_, again) = (
+        fresh(["i", *parameter_names(f, 1)], [LEAF, form], [Type(INT64), *types]) for f in (body_fn, cond_fn)
+    )
     body, condition = trace(lambda _, state: body_fn(state), [i, state]), trace(cond_fn, [again])
     _require_form("while_loop", form, body.form)
     if condition.form != LEAF:
         raise ShapeError(offence("while_loop", "the condition is a structure", "give one bool, without axes"))
-    results = run_while("while_loop", condition, list(condition.captured), body, list(body.captured), states, max_iterations)
+    results = run_while(
+        "while_loop", condition, list(condition.captured), body, list(body.captured), states, max_iterations
+    )
     return unflatten(form, results)
 
 
@@ -283,7 +287,12 @@ def _loop(
     after = [as_node(name, y, None if isinstance(y, Node) else d) for y, d in zip(step.outputs, dtypes)]
     require_invariant(name, [x.name for x in step.bound[1:]], types, [y.typed for y in after])
     ys = [as_node(name, y) for y in step.outputs[len(types) :]]
-    params = LoopParams(close([*step.bound, *shared], [*after, *ys]), **({"cond": None, "trip": None} | more), states=len(types), xs=len(xs))
+    params = LoopParams(
+        close([*step.bound, *shared], [*after, *ys]),
+        **({"cond": None, "trip": None} | more),
+        states=len(types),
+        xs=len(xs),
+    )
     node = LOOP(*count, *states, *xs, *shared, **params._asdict())
     return [ITEM(node, index=k) for k in range(len(step.outputs))]
 

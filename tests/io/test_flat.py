@@ -87,6 +87,28 @@ def test_recorded_calls_are_the_same_again() -> None:
     assert_same(read_flat(through_json(write_flat(roots)), same_variables(*roots)), roots)
 
 
+def test_control_flow_is_the_same_again() -> None:
+    x, n = sym.var("x", shape=("n", 3)), sym.var("n", shape=(), dtype="int64")
+    total, rows = sym.scan(lambda c, r: (c + sym.sin(r), c * 2), sym.zeros(3), x)
+    count, y = sym.while_loop(lambda s: sym.norm(s[1]) < 9, lambda s: (s[0] + n, s[1] * 2), (n, total))
+    z = sym.cond(count > 3, lambda y: y + x.shape[0], lambda y: sym.cond(n > 1, sym.exp, sym.cos, y), y)
+    roots = [z, rows]
+    assert_same(read_flat(through_json(write_flat(roots)), same_variables(*roots)), roots)
+    again = pickle.loads(pickle.dumps(roots))
+    assert_same(again, roots)
+
+
+def test_graph_inside_a_node_reads_nothing_from_outside() -> None:
+    p, x = sym.var("p", shape=(), dtype="bool"), sym.var("x", shape=(3,))
+    flat = write_flat([sym.cond(p, sym.exp, sym.cos, x)])
+    (switch,) = [record for record in flat["nodes"] if record["op"] == "switch"]
+    inner = switch["params"]["branches"][0]["graph"]
+    inner["nodes"].append({**inner["nodes"][0], "params": {"name": "stranger"}})
+    inner["roots"].append(len(inner["nodes"]) - 1)
+    with pytest.raises(GraphcError, match="does not have them, each once, as its inputs"):
+        read_flat(flat)
+
+
 def test_source_lines_are_kept() -> None:
     x = sym.var("x", shape=(3,))
     y = sym.exp(x)
@@ -195,8 +217,8 @@ def call(function: str, leaves: list[Any] | None = None, args: list[int] | None 
         ([UNTYPED, call("__import__")], [1], "'__import__' is no function"),
         ([UNTYPED, call("exp", [None, None])], [1], "has 1 nodes in 2 places"),
         ([VAR, call("exp")], [1], "all its arguments have types"),
-        ([UNTYPED, {"op": "item", "args": [0], "params": {"index": 0}}], [1], "item 0 of var"),
-        ([UNTYPED, call("exp"), {"op": "item", "args": [1], "params": {"index": -1}}], [2], "item -1 of call"),
+        ([UNTYPED, {"op": "item", "args": [0], "params": {"index": 0}}], [1], "var has no result 0"),
+        ([UNTYPED, call("exp"), {"op": "item", "args": [1], "params": {"index": -1}}], [2], "call has no result -1"),
         ([UNTYPED, {"op": "exp", "args": [0]}], [1], "exp has no type|has no type before data is bound"),
         ("nodes", [0], "stands where a list should"),
         ([7], [0], "cannot be read"),
