@@ -28,6 +28,8 @@ from graphc.types import Dim, Type
 
 Executor = _executor.Executor
 
+__version__ = "0.1.0"
+
 __all__ = [
     "BindError",
     "Cost",

@@ -103,19 +103,22 @@ def _without_dead_stores(schedule: Schedule, graph: Graph) -> Schedule:
 
 
 class _Space(NamedTuple):
-    """The loops of a kernel: axis classes, the lane last; and whether anything is folded along the lane."""
+    """The loops of a kernel: axis classes, the lane last; whether anything is folded along the lane; and how many
+    of the loops every statement has."""
 
     axes: tuple[int, ...]
     folds_lane: bool
+    fewest: int
 
     def joined(self, other: _Space) -> _Space | None:
-        """The loops that hold both: equal, or one lacks just the lane and folds nothing."""
+        """The loops that hold both: equal, or what lacks a loop lacks just the lane, and folds nothing."""
         short, long = sorted((self, other), key=lambda space: len(space.axes))
-        if short.axes != long.axes:
-            one_more = len(long.axes) == len(short.axes) + 1 and long.axes[:-1] == short.axes
-            if not one_more or short.folds_lane:
-                return None
-        return _Space(long.axes, self.folds_lane or other.folds_lane)
+        fewest = min(self.fewest, other.fewest)
+        if long.axes[: len(short.axes)] != short.axes or fewest < len(long.axes) - 1:
+            return None
+        if short.folds_lane and short.axes != long.axes:
+            return None
+        return _Space(long.axes, self.folds_lane or other.folds_lane, fewest)
 
 
 @dataclass
@@ -199,13 +202,13 @@ class _Grouping:
         axes = self._loops(value.args[0] if value.op.kind == "reduction" else value)
         rows = {n: self.classes[n.args[0]][-1] for n in cone if n.op.kind == "reduction" and n is not value}
         if not rows:
-            return _Space(axes, False)
+            return _Space(axes, False, len(axes))
         lane = axes[-1] if axes and axes[-1] in rows.values() else next(iter(rows.values()))
         outer = axes[:-1] if axes and axes[-1] == lane else axes
         misfits = {n for n, c in rows.items() if c != lane or set(self._loops(n)) != set(outer)}
         if misfits:
             raise MustStore(misfits)
-        return _Space((*outer, lane), True)
+        return _Space((*outer, lane), True, len(outer) + 1)
 
     def _loops(self, node: Node) -> tuple[int, ...]:
         """The axes of a node worth a loop: not those of one element."""

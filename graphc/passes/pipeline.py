@@ -7,6 +7,7 @@ from collections.abc import Callable
 from graphc.graph import Graph
 from graphc.passes.contraction import arrange_contractions
 from graphc.passes.outputs import separate_outputs
+from graphc.passes.short import write_out_short_reductions
 from graphc.passes.simplify import simplify
 
 Pass = Callable[[Graph], Graph]
@@ -18,7 +19,8 @@ def pipeline(library: bool, fast_math: bool) -> list[tuple[str, Pass]]:
     return [
         ("simplify", lambda graph: simplify(graph, fast_math)),
         ("contractions", lambda graph: arrange_contractions(graph, library)),  # of simplified operands
-        ("simplify again", lambda graph: simplify(graph, fast_math)),  # the products and sums that made
+        ("short reductions", write_out_short_reductions),  # those that contractions became, too
+        ("simplify again", lambda graph: simplify(graph, fast_math)),  # what both of these made
         ("outputs", separate_outputs),  # last: what it copies must not be folded away again
     ]
 
