@@ -268,7 +268,7 @@ def as_dtype(dtype: object) -> DType:
     Raises `DTypeError` for dtypes graphc does not compute in.
     """
     try:
-        found = np.dtype(dtype).newbyteorder("=")  # type: ignore[call-overload]
+        found = np.dtype(np.dtype(dtype).type)  # NumPy's own object, of the machine's byte order
     except TypeError as error:
         raise DTypeError(f"{dtype!r} is no dtype") from error
     if found not in SUPPORTED:
@@ -299,6 +299,8 @@ def _as_extent(extent: object) -> Extent:
 
 def match_extents(declared: Shape, given: Sequence[int], values: dict[str, int]) -> str | None:
     """Check concrete extents against declared ones, filling in named dimensions; what is wrong, or None."""
+    if declared == given:
+        return None
     if len(declared) != len(given):
         return f"has {len(given)} axes instead of {len(declared)}"
     for extent, number in zip(declared, given, strict=True):

@@ -235,4 +235,5 @@ def add_stacks(a: Node, b: Node) -> Node:
 def _count(stack: Node) -> Node:
     """How many values a stack holds: the last result of the while loop, or what the loop was told."""
     (node,) = stack.args
-    return Loop.of(node).count or items(node)[-1]
+    count = Loop.of(node).count
+    return items(node)[-1] if count is None else count

@@ -27,6 +27,7 @@ class Arithmetic:
     def __init__(self, module: Module) -> None:
         self.module = module
         self.target = module.target
+        self._rooms: list[str] = []  # on the stack, made when the function is entered
         self._lines: list[str] = []
         self._count = 0
         self.block = "entry"
@@ -40,7 +41,7 @@ class Arithmetic:
     ) -> None:
         """Close the function: give it its signature and put it in the module."""
         head = f"define {linkage} {result} @{name}({', '.join(parameters)}) {attributes}".rstrip()
-        self.module.functions[name] = "\n".join([head + " {", "entry:", *self._lines, "}"])
+        self.module.functions[name] = "\n".join([head + " {", "entry:", *self._rooms, *self._lines, "}"])
 
     @contextmanager
     def strict(self) -> Generator[None]:

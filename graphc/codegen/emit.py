@@ -60,9 +60,10 @@ class Emitter(Arithmetic):
         return Pointer(self.offset(Pointer(base.text, np.dtype(np.uint8)), offset).text, dtype)
 
     def stack(self, dtype: np.dtype, count: Value | int, align: int = 8) -> Pointer:
-        """Room for some elements until the function returns; not for inside a loop."""
+        """Room for some elements until the function returns; so many as only a value tells, not inside a loop."""
         name, size = self.fresh(), count if isinstance(count, Value) else self.const(count, INT64)
-        self.line(f"{name} = alloca {memory_type(dtype)}, i64 {size.text}, align {align}")
+        lines = self._lines if isinstance(count, Value) else self._rooms
+        lines.append(f"  {name} = alloca {memory_type(dtype)}, i64 {size.text}, align {align}")
         return Pointer(name, dtype)
 
     def load(self, pointer: Pointer, lanes: int = 1, mask: Value | None = None) -> Value:

@@ -15,25 +15,15 @@ from graphc.codegen.indices import Indices, Lanes
 from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
 from graphc.node import Literal, Node, Op
-from graphc.types import Extent
+from graphc.types import DType, Extent
 
 BLOCK = 128  # rounds whose sum is taken before it is added to the total
 LARGE_BODY, MEDIUM_BODY = 48, 12  # values a lane above which a round takes one vector, or two; else four
 
 
-def emit_kernel(
-    e: Emitter,
-    kernel: Kernel,
-    phases: Phases,
-    pointer: Callable[[Node], Pointer],
-    row_buffer: Callable[[Node], Pointer],
-    extents: Mapping[str, Value],
-) -> None:
-    """Append the kernel's loops; `pointer` finds a buffer, `extents` are the values of named dimensions."""
-    _Nest(e, kernel, phases, pointer, row_buffer, extents).emit()
+class Nest:
+    """The loops of one kernel, in the making."""
 
-
-class _Nest:
     def __init__(
         self,
         e: Emitter,
@@ -76,15 +66,18 @@ class _Nest:
         if depth == len(self.outer):
             self._row()
         else:
-            axis = self.outer[depth]
-
-            def body(i: Value, _: list[Value]) -> list[Value]:
-                self.axes[axis.name] = i
-                self._outer(depth + 1)
-                return []
-
-            self.e.loop(0, self._extent(axis.extent), 1, [], body)
+            self._loop(depth)
         self.values = saved
+
+    def _loop(self, depth: int) -> None:
+        axis = self.outer[depth]
+
+        def body(i: Value, _: list[Value]) -> list[Value]:
+            self.axes[axis.name] = i
+            self._outer(depth + 1)
+            return []
+
+        self.e.loop(0, self._extent(axis.extent), 1, [], body)
 
     def _depth(self, node: Node) -> int:
         return max((k + 1 for k, axis in enumerate(self.outer) if axis.name in self.free[node]), default=0)
@@ -130,11 +123,13 @@ class _Nest:
 
         whole = self._whole(extent, width * unroll)
         held = self._in_blocks(phase, whole, width * unroll, start, full)
-        held = [self._combine(fold, held[f * unroll : (f + 1) * unroll]) for f, fold in enumerate(phase.folds)]
+        held = [
+            self._combine(reduction_of(fold), held[f * unroll : (f + 1) * unroll]) for f, fold in enumerate(phase.folds)
+        ]
         if whole is not extent and whole != extent:
             held = e.loop(whole, extent, width, held, rest)
         for fold, vector in zip(phase.folds, held, strict=True):
-            self.values[fold] = self._reduce_lanes(fold, vector)
+            self.values[fold] = self._reduce_lanes(reduction_of(fold), vector)
 
     def _in_blocks(
         self, phase: Phase, whole: Value | int, stride: int, start: list[Value], body: Callable[..., list[Value]]
@@ -148,7 +143,7 @@ class _Nest:
         def block(i: Value, totals: list[Value]) -> list[Value]:
             stop = e.minimum(e.add(i, span), whole)
             sums = e.loop(i, stop, stride, start, body)
-            return [self._fold_pair(f, a, b) for f, a, b in zip(folds, totals, sums, strict=True)]
+            return [self._pair(reduction_of(f), a, b) for f, a, b in zip(folds, totals, sums, strict=True)]
 
         return e.loop(0, whole, span, start, block)
 
@@ -179,10 +174,8 @@ class _Nest:
 
     def _splat_uniform(self, phase: Phase) -> dict[Node, Value]:
         """Uniform values that the pass reads, as vectors made before the loop."""
-        read = dict.fromkeys(arg for n in phase.varying for arg in n.args)
-        read |= dict.fromkeys(s.value for s in phase.statements)
-        read |= dict.fromkeys(n.args[0] for n in phase.folds)
-        return {node: self.e.splat(self.values[node], self.width) for node in read if node in self.values}
+        read = [node for node in uniform_reads(phase) if node in self.values]
+        return {node: self.e.splat(self.values[node], self.width) for node in read}
 
     def _step(self, phase: Phase, at: Lanes, held: Sequence[Value]) -> list[Value]:
         """What one vector does in one phase; the accumulators after it."""
@@ -225,41 +218,37 @@ class _Nest:
     # -- folds ----------------------------------------------------------------------------------
 
     def _identity(self, fold: Node, lanes: int) -> Value:
-        op = fold.params[0]
-        assert isinstance(op, Op) and op.identity is not None
-        return self.e.splat(self.e.const(op.identity(fold.dtype), fold.dtype), lanes)
+        return self.e.splat(self.e.const(identity(reduction_of(fold), fold.dtype), fold.dtype), lanes)
 
     def _accumulate(self, fold: Node, held: Value, at: Lanes) -> Value:
-        after = self._fold_pair(fold, held, self._argument(fold.args[0], at))
+        after = self._pair(reduction_of(fold), held, self._argument(fold.args[0], at))
         return after if at.mask is None else self.e.select(at.mask, after, held)
 
-    def _fold_pair(self, fold: Node, a: Value, b: Value) -> Value:
-        op = fold.params[0]
-        assert isinstance(op, Op) and op.element is not None
-        return op.element(self.e, a, b)
+    def _pair(self, reduction: Op, a: Value, b: Value) -> Value:
+        assert reduction.element is not None
+        return reduction.element(self.e, a, b)
 
-    def _combine(self, fold: Node, parts: Sequence[Value]) -> Value:
+    def _combine(self, reduction: Op, parts: Sequence[Value]) -> Value:
         """The accumulators of one round, pairwise."""
         while len(parts) > 1:
             pairs = [parts[k : k + 2] for k in range(0, len(parts), 2)]
-            parts = [self._fold_pair(fold, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+            parts = [self._pair(reduction, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
         return parts[0]
 
-    def _reduce_lanes(self, fold: Node, vector: Value) -> Value:
+    def _reduce_lanes(self, reduction: Op, vector: Value) -> Value:
         """The lanes of an accumulator, halves on halves."""
         e = self.e
         while vector.lanes > 2:
             half = vector.lanes // 2
             low, high = e.shuffle(vector, vector, range(half)), e.shuffle(vector, vector, range(half, 2 * half))
-            vector = self._fold_pair(fold, low, high)
-        return self._fold_pair(fold, e.extract(vector, 0), e.extract(vector, 1)) if vector.lanes == 2 else vector
+            vector = self._pair(reduction, low, high)
+        return self._pair(reduction, e.extract(vector, 0), e.extract(vector, 1)) if vector.lanes == 2 else vector
 
     def _fill(self, statement: Statement, reduction: Op) -> None:
         """Start an accumulated buffer from the identity of its reduction."""
-        assert reduction.identity is not None
         e, buffer, width = self.e, statement.buffer, self.width
         pointer, count = self.access.pointers[buffer], self._extent(buffer.size)
-        start = e.const(reduction.identity(buffer.dtype), buffer.dtype)
+        start = e.const(identity(reduction, buffer.dtype), buffer.dtype)
 
         def fill(lanes: int) -> Callable[[Value, list[Value]], list[Value]]:
             def body(i: Value, held: list[Value]) -> list[Value]:
@@ -271,3 +260,20 @@ class _Nest:
         whole = self._whole(count, width)
         e.loop(0, whole, width, [], fill(width))
         e.loop(whole, count, 1, [], fill(1))
+
+
+def uniform_reads(phase: Phase) -> Iterable[Node]:
+    """What a pass reads beside what it computes."""
+    read = [arg for n in (*phase.varying, *phase.folds) for arg in n.args]
+    return dict.fromkeys([*read, *(s.value for s in phase.statements)])
+
+
+def reduction_of(fold: Node) -> Op:
+    reduction = fold.params[0]
+    assert isinstance(reduction, Op)
+    return reduction
+
+
+def identity(reduction: Op, dtype: DType) -> object:
+    assert reduction.identity is not None
+    return reduction.identity(dtype)

@@ -12,7 +12,7 @@ from graphc.errors import InternalError
 from graphc.graph import Graph
 from graphc.kernel.collapse import coefficient
 from graphc.kernel.cost import total
-from graphc.kernel.fuse import Contraction, reads, writes
+from graphc.kernel.fuse import Step, reads, writes
 from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
 from graphc.kernel.program import Program, Slab, place
@@ -23,7 +23,7 @@ from graphc.types import Dim, Extent, evaluate, extent_symbols
 LARGE = 1009  # what stands for a named dimension
 
 
-def check_steps(stage: str, graph: Graph, steps: Sequence[Kernel | Contraction]) -> None:
+def check_steps(stage: str, graph: Graph, steps: Sequence[Step]) -> None:
     """Raise `InternalError` unless every step finds what it reads, and the steps store all outputs."""
     there = {node for node in graph.nodes if node.op.kind == "source"}
     written: set[Node] = set()
@@ -136,6 +136,8 @@ def check_program(program: Program) -> None:
     for number, step in enumerate(program.steps):
         if isinstance(step, Kernel):
             check_phases(f"phases, step {number}", step, program.phases[step])
+    for inner in (inner for programs in program.nested.values() for inner in programs):
+        check_program(inner)
     sizes = dict.fromkeys(program.symbols, LARGE)
     check_slabs([Slab(evaluate(slab.size, sizes), slab.first, slab.last) for slab in program.slabs.values()])
 

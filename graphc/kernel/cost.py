@@ -8,16 +8,17 @@ A library call counts its operands and its result once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from graphc.graph import Graph
-from graphc.kernel.fuse import Contraction
+from graphc.kernel.fuse import Contraction, Control, Step
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.phases import Phases
 from graphc.kernel.program import Program, Slab, place
 from graphc.kernel.units import bytes_text, count_text
 from graphc.node import CONST, Node, Op, topological
+from graphc.ops.control import LOOP, Loop
 from graphc.ops.scalar import LOAD
 from graphc.types import Extent, evaluate, extent_symbols, product, require_known
 
@@ -119,29 +120,53 @@ def program_cost(program: Program, dims: Mapping[str, int] | None = None) -> Pro
     def size(extent: Extent) -> Extent:
         return evaluate(extent, dims) if dims else extent
 
-    steps = tuple(
-        kernel_cost(step, program.phases[step], title, size)
-        if isinstance(step, Kernel)
-        else contraction_cost(step, title, size)
-        for step, title in zip(program.steps, program.titles, strict=True)
-    )
+    steps = tuple(_step_cost(program, step, title, size) for step, title in zip(program.steps, program.titles))
     sources = [
         node for node in program.graph.nodes if node.op.kind == "source" and (node.op is not CONST or node.shape)
     ]
-    functions: Counter[str] = Counter()
-    for step in steps:
-        for name, count in step.functions.items():
-            functions[name] += count  # type: ignore[assignment]
+    whole = _together("program", steps, 1)
     return ProgramCost(
-        name="program",
-        read=total(step.read for step in steps),
-        written=total(step.written for step in steps),
-        flops=total(step.flops for step in steps),
-        functions=dict(functions),
+        name=whole.name,
+        read=whole.read,
+        written=whole.written,
+        flops=whole.flops,
+        functions=whole.functions,
         steps=steps,
         workspace=workspace(program.slabs.values(), size),
         floor_bytes=total(size(_bytes(node)) for node in (*sources, *program.graph.outputs)),
     )
+
+
+def _step_cost(program: Program, step: Step, title: str, size: Size) -> Cost:
+    match step:
+        case Kernel():
+            return kernel_cost(step, program.phases[step], title, size)
+        case Contraction():
+            return contraction_cost(step, title, size)
+        case Control():
+            return control_cost(step, [_inner_cost(inner, size) for inner in program.nested[step]], title, size)
+
+
+def _inner_cost(program: Program, size: Size) -> Cost:
+    costs = [_step_cost(program, step, title, size) for step, title in zip(program.steps, program.titles)]
+    return _together("", costs, 1)
+
+
+def control_cost(step: Control, inner: Sequence[Cost], title: str, size: Size) -> Cost:
+    """The cost of a loop, and where nobody knows how long it runs, of one iteration; of a switch, its worst branch."""
+    if step.node.op is not LOOP:
+        return replace(max(inner, key=lambda cost: typical(cost.traffic + cost.flops)), name=title)
+    trip = Loop.of(step.node).params.trip
+    return _together(title if trip is not None else f"{title}, an iteration", inner, 1 if trip is None else size(trip))
+
+
+def _together(name: str, costs: Sequence[Cost], times: Extent) -> Cost:
+    functions: Counter[str] = Counter()
+    for cost in costs:
+        for function, count in cost.functions.items():
+            functions[function] += count * times  # type: ignore[assignment]
+    sums = [times * total(part) for part in zip(*((cost.read, cost.written, cost.flops) for cost in costs))] or [0] * 3
+    return Cost(name, *sums, dict(functions))
 
 
 def workspace(slabs: Iterable[Slab], size: Size) -> Extent:

@@ -7,11 +7,10 @@ all extents; a plan once for each set of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
-from itertools import count
+from itertools import accumulate, count
 from typing import Any, cast
 
 import numpy as np
@@ -85,6 +84,11 @@ class Program:
         """What buffers are called."""
         return buffer_names(self.graph, [node for step in self.steps for node in (*writes(step), *reads(step))])
 
+    @property
+    def arrays(self) -> int:
+        """How many arrays go in and out."""
+        return len(self.graph.inputs) + len(self.graph.outputs)
+
     @cached_property
     def symbols(self) -> tuple[str, ...]:
         """Named dimensions, in the order of their words."""
@@ -117,9 +121,24 @@ class Program:
     def offset_slot(self, buffer: Node | Scratch) -> int:
         return HEADER + len(self.symbols) + len(self.extents) + self._numbers[buffer]
 
+    def offset(self, buffer: Node | Scratch) -> int:
+        """Where a buffer lies in the workspace, if there are no named dimensions."""
+        return self._offsets[self._numbers[buffer]]
+
+    @cached_property
+    def _offsets(self) -> list[int]:
+        return place(list(self.slabs.values()))[0]
+
     def constant_slot(self, node: Node) -> int:
         start = HEADER + len(self.symbols) + len(self.extents) + len(self.slabs)
         return start + next(k for k, other in enumerate(self.constants) if other is node)
+
+    @cached_property
+    def controls(self) -> tuple[Control, ...]:
+        """Its switches and loops, and those inside them."""
+        return tuple(
+            found for step, inner in self.nested.items() for found in (step, *(c for p in inner for c in p.controls))
+        )
 
     def nested_slot(self, step: Control, number: int) -> int:
         """Where the plan of a nested program starts."""
@@ -233,9 +252,13 @@ def named(graph: Graph, steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def step_titles(steps: Iterable[Step]) -> list[str]:
-    """`kernel 0`, `kernel 1`, … and `call 0`, `call 1`, … for library calls."""
-    kernels, calls = count(), count()
-    return [f"kernel {next(kernels)}" if isinstance(step, Kernel) else f"call {next(calls)}" for step in steps]
+    """`kernel 0`, `kernel 1`, …; `call 0`, … for library calls; `loop 0`, `switch 0`, … for control flow."""
+    numbers: dict[str, Iterator[int]] = {}
+    kinds = [
+        "kernel" if isinstance(step, Kernel) else "call" if isinstance(step, Contraction) else step.node.op.name
+        for step in steps
+    ]
+    return [f"{kind} {next(numbers.setdefault(kind, count()))}" for kind in kinds]
 
 
 def _slabs(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from graphc.graph import Graph
 from graphc.passes.contraction import arrange_contractions
+from graphc.passes.control import inside_control, tidy_control
 from graphc.passes.outputs import separate_outputs
 from graphc.passes.short import write_out_short_reductions
 from graphc.passes.simplify import simplify
@@ -17,10 +18,12 @@ Watcher = Callable[[str, Graph, Graph], None]
 def pipeline(library: bool, fast_math: bool) -> list[tuple[str, Pass]]:
     """The passes by name, in order; `library` says whether a BLAS is there."""
     return [
+        ("control", tidy_control),  # first: loops are compared as they were made
         ("simplify", lambda graph: simplify(graph, fast_math)),
         ("contractions", lambda graph: arrange_contractions(graph, library)),  # of simplified operands
         ("short reductions", write_out_short_reductions),  # those that contractions became, too
         ("simplify again", lambda graph: simplify(graph, fast_math)),  # what both of these made
+        ("sub-graphs", lambda graph: inside_control(graph, lambda inner: optimise(inner, library, fast_math))),
         ("outputs", separate_outputs),  # last: what it copies must not be folded away again
     ]
 

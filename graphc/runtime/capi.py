@@ -21,6 +21,7 @@ CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400  # NumPy's flags
 
 _FUNCTIONS = [
     *("Py_IncRef", "Py_DecRef", "PyObject_Vectorcall", "PyErr_NoMemory", "PyEval_SaveThread", "PyEval_RestoreThread"),
+    *("PyGILState_Ensure", "PyGILState_Release", "PyErr_CheckSignals", "PyLong_FromLongLong"),
     *("PyTuple_New", "PyTuple_SetItem", "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem"),
     *("PyCapsule_New", "PyCapsule_GetPointer", "PyCapsule_GetContext", "PyCapsule_SetContext"),
 ]

@@ -16,6 +16,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
+from graphc.codegen.program import INLINE
 from graphc.codegen.target import Target
 from graphc.errors import InternalError
 from graphc.runtime import cache as disk
@@ -88,7 +89,24 @@ def _parse(text: str, machine: Any) -> Any:
     except RuntimeError as error:
         raise InternalError(f"engine: LLVM does not take the module: {error}") from None
     module.data_layout = str(machine.target_data)
+    if INLINE in text:
+        _inline(module, machine)
     return module
+
+
+def _inline(module: Any, machine: Any) -> None:
+    """Small bodies put into their loops, and what they pass through memory held in registers."""
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_sroa_pass()  # the addresses of buffers
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_sroa_pass()  # what lies there
+    passes.add_loop_rotate_pass()
+    passes.add_new_gvn_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
 
 
 @cache
@@ -100,10 +118,10 @@ _numbers = count()
 
 # What decides on machine code besides text and target. The text says all that is graphc's own, the width of a
 # library's integers too; the last number is for the settings of LLVM's code generator, and grows when they change.
-_VERSIONS = (llvmlite.__version__, str(llvm.llvm_version_info), "1")
+_VERSIONS = (llvmlite.__version__, str(llvm.llvm_version_info), "2")
 
 
-# Note: no passes. The text is already vectorised, unrolled and fused, in SSA form. For ten kernels of 190 lines each,
+# Note: no passes, except where small bodies are inlined into their loops. The text is already vectorised, unrolled and fused, in SSA form. For ten kernels of 190 lines each,
 # the code generator takes 81 ms; instcombine, GVN and simplifycfg before it add 40 ms, the standard pipeline (-O1) 50,
 # and the code is no faster. The code generator itself merges common subexpressions and hoists what is invariant, but
 # for loads: whoever writes the text puts a load outside the loops that it does not depend on.

@@ -25,8 +25,10 @@ from graphc.runtime.words import after, at, call, read, require, word
 MOST_PLANS = 8  # how many shapes an entry remembers
 ON_STACK = memory.SMALLEST  # the most bytes of workspace that lie on the stack
 
+ERROR_SET = 1  # the status of a program that ended with a Python error set
+
 SLOW, PLANS, METHOD = 0, 1, MOST_PLANS + 2
-PROGRAM, ARGUMENTS, INPUTS, BUFFERS, RESULTS, CODE, STEPS, ARRAYS = range(METHOD + 4, METHOD + 12)
+PROGRAM, ARGUMENTS, INPUTS, BUFFERS, RESULTS, CODE, STEPS, FAIL, ARRAYS = range(METHOD + 4, METHOD + 13)
 DTYPE, RANK, FLAGS, EACH = range(4)  # the words of an array, and their number
 
 
@@ -45,7 +47,7 @@ def _emit_entry(e: Emitter) -> None:
     state = read(e, Value("%self", ADDRESS), capi.DATA)
     arrays, inputs, results = after(e, state, ARRAYS), word(e, state, INPUTS), word(e, state, RESULTS)
     count = word(e, state, BUFFERS)
-    buffers = Value(e.stack(ADDRESS, e.add(count, 1)).text, ADDRESS)
+    buffers = Value(e.stack(ADDRESS, e.add(count, 2)).text, ADDRESS)
     made = Value(e.stack(ADDRESS, e.add(results, 1)).text, ADDRESS)  # the results, then null
     nearby = Value(e.stack(np.dtype(np.uint8), ON_STACK, align=64).text, ADDRESS)
 
@@ -57,11 +59,15 @@ def _emit_entry(e: Emitter) -> None:
 
     _list_inputs(e, args, nargs, buffers)
     _make_results(e, results, after(e, arrays, e.mul(inputs, EACH)), sizes, made, after(e, buffers, inputs))
-    _run(e, word(e, state, PROGRAM, ADDRESS), word(e, known, 0, ADDRESS), buffers, count, nearby)
+    status = _run(e, word(e, state, PROGRAM, ADDRESS), word(e, known, 0, ADDRESS), buffers, count, nearby)
+    require(e, e.eq(status, 0), "ended")
     built = call(e, "graphc_build", word(e, state, CODE, ADDRESS), word(e, state, STEPS), made)
     before = e.block
     e.jump("end")
 
+    e.label("ended")
+    _fail(e, status, word(e, state, FAIL, ADDRESS))
+    e.jump("undo")
     e.label("no_memory")
     call(e, "PyErr_NoMemory")
     e.jump("undo")
@@ -189,14 +195,31 @@ def _make_results(e: Emitter, results: Value, arrays: Value, sizes: Value, made:
     e.store(e.const(0, ADDRESS), at(e, made, results, ADDRESS))
 
 
-def _run(e: Emitter, program: Value, plan: Value, buffers: Value, count: Value, nearby: Value) -> None:
-    """The program, with workspace from the stack or the pool, and without the GIL if the work is long."""
+def _fail(e: Emitter, status: Value, fail: Value) -> None:
+    """Have the error of a program that ended early, if there is none yet, set by the Python function for it."""
+
+    def set_error() -> None:
+        number, argument = call(e, "PyLong_FromLongLong", status), e.stack(ADDRESS, 1)
+        e.store(number, argument)
+        call(e, "PyObject_Vectorcall", fail, Value(argument.text, ADDRESS), e.const(1, INT64), e.const(0, ADDRESS))
+        e.do("Py_DecRef", [number])
+
+    e.when(e.ne(status, ERROR_SET), set_error)
+
+
+def _run(e: Emitter, program: Value, plan: Value, buffers: Value, count: Value, nearby: Value) -> Value:
+    """The program, with workspace from the stack or the pool, and without the GIL if the work is long; its status.
+
+    A program that may end early leaves its status after the address of the workspace; others leave it 0.
+    """
     size, none = word(e, plan, WORKSPACE), e.const(0, ADDRESS)
     pooled, release = e.gt(size, ON_STACK), e.ne(word(e, plan, LONG), 0)
     [workspace] = e.if_else(pooled, lambda: [call(e, "graphc_take", size)], lambda: [nearby])
     require(e, e.ne(workspace, 0), "no_memory")
     e.store(workspace, at(e, buffers, count, ADDRESS))
+    e.store(e.const(0, INT64), at(e, buffers, e.add(count, 1)))
     [thread] = e.if_else(release, lambda: [call(e, "PyEval_SaveThread")], lambda: [none])
     e.line(f"call void {program.text}(ptr {buffers.text}, ptr {plan.text})")
     e.when(release, lambda: e.do("PyEval_RestoreThread", [thread]))
     e.when(pooled, lambda: e.do("graphc_give", [workspace, size]))
+    return word(e, buffers, e.add(count, 1))

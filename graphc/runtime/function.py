@@ -12,24 +12,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from graphc.codegen.program import ENTRY, emit_program
 from graphc.codegen.prototype import Prototype
 from graphc.codegen.target import Target
-from graphc.errors import BindError
+from graphc.errors import BindError, IterationError
 from graphc.graph import Graph
 from graphc.kernel.cost import ProgramCost, program_cost
 from graphc.kernel.fuse import fuse as fuse_graph
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.program import Program
-from graphc.node import VAR, Node, show_source, variable
+from graphc.node import Node, show_source, variable
+from graphc.ops.control import Loop
 from graphc.passes.pipeline import optimise
-from graphc.runtime import engine
+from graphc.runtime import engine, loops
+from graphc.runtime.arguments import Array, arrange, check_variables, describe, dimensions, flat_buffers, listed
 from graphc.runtime.blas import find_blas
 from graphc.runtime.callable import vectorcall
+from graphc.runtime.entry import ERROR_SET
 from graphc.runtime.log import Compilation, Stopwatch, reason
 from graphc.runtime.native import Entry
 from graphc.runtime.plain import PLAIN, load_plain, low_level_callable
@@ -39,9 +42,7 @@ from graphc.show.plan import show_plan
 from graphc.show.watch import Watch
 from graphc.sym.record import replay
 from graphc.tree import TreeDef, flatten, unflatten
-from graphc.types import Dim, Type, as_dtype, evaluate, match_extents, require_known
-
-Array = np.ndarray[Any, Any]
+from graphc.types import Dim, Type, evaluate, require_known
 
 
 def compile(
@@ -97,7 +98,7 @@ class _Function:
 
     def __init__(self, inputs: tuple[Node, ...], outputs: Any, options: Options) -> None:
         leaves, self.structure = flatten(outputs)
-        _check(inputs, leaves)
+        check_variables(inputs, leaves)
         self.inputs, self.outputs, self.options = inputs, tuple(leaves), options
         self.codes: dict[tuple[Type, ...], Code] = {}
         self._lock = RLock()
@@ -109,46 +110,20 @@ class _Function:
 
     def _slow(self, *args: Any, out: Any = None, **named: Any) -> Any:
         """A call that native code did not take."""
-        given = self._arguments(args, named)
-        arrays = [_as_array(x, value) for x, value in zip(self.inputs, given, strict=True)]
+        arrays = arrange(self.inputs, args, named)
         key = tuple(Type(a.dtype, a.shape) for x, a in zip(self.inputs, arrays, strict=True) if x.type is None)
         with self._lock:
             code = self._code(key)
-            dims = self._dims(arrays)
+            dims = dimensions(self.inputs, arrays)
             code.prepare(dims)
             self._use(code)
         if out is None:
             return code.call(*arrays)
-        code.write(arrays, _flat_out(out, self.structure), dims)
+        code.write(arrays, flat_buffers(out, self.structure), dims)
         return out
 
     def _use(self, code: Code) -> None:
         self.target = code.call
-
-    def _arguments(self, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
-        """Values in the order of the inputs, from positional and named ones."""
-        names = [x.name for x in self.inputs]
-        if len(args) > len(names):
-            raise BindError(f"{len(args)} arrays given, but the inputs are {_listed(names)}")
-        values = dict(zip(names, args, strict=False))
-        for name, value in named.items():
-            if name not in names:
-                raise BindError(f"no input is named {name!r}; the inputs are {_listed(names)}")
-            if name in values:
-                raise BindError(f"input {name!r} is given twice, by position and by name")
-            values[name] = value
-        if missing := [x for x in self.inputs if x.name not in values]:
-            lines = ", ".join(f"{x.name!r} ({show_source(x.source)})" for x in missing)
-            raise BindError(f"no data for {lines}; the inputs are {_listed(names)}")
-        return [values[name] for name in names]
-
-    def _dims(self, arrays: Sequence[Array]) -> dict[str, int]:
-        """The named dimensions, from the shapes of arrays that have been checked for rank and dtype."""
-        dims: dict[str, int] = {}
-        for x, array in zip(self.inputs, arrays, strict=True):
-            if x.type is not None and (wrong := match_extents(x.shape, array.shape, dims)):
-                raise BindError(_mismatch(x, array, wrong))
-        return dims
 
     # -- code -----------------------------------------------------------------------------------
 
@@ -233,7 +208,7 @@ class _Function:
         return self
 
     def __repr__(self) -> str:
-        return f"<Function ({_listed([x.name for x in self.inputs])}) of {len(self.outputs)} outputs>"
+        return f"<Function ({listed(self.inputs)}) of {len(self.outputs)} outputs>"
 
 
 class Code:
@@ -257,10 +232,11 @@ class Code:
         stopwatch.lap("emit")
         object_code, cached = engine.cached_object(self.text, target)
         stopwatch.lap("LLVM")
-        loaded = engine.link(object_code, target, [ENTRY], blas.symbols if blas else {})
+        helpers = loops.symbols() if self.program.nested else {}
+        loaded = engine.link(object_code, target, [ENTRY], helpers | (blas.symbols if blas else {}))
         self._plans: dict[tuple[int, ...], Array] = {}
         self._signature = self._describe(structure)
-        self._entry = Entry(loaded.address(ENTRY), self._signature, slow, (loaded, self.program))
+        self._entry = Entry(loaded.address(ENTRY), self._signature, slow, (loaded, self.program), self._fail)
         self._address, self._loaded = loaded.address(ENTRY), loaded
         self.call = self._entry.function
         if not self.program.symbols:
@@ -281,7 +257,7 @@ class Code:
         for node, array in zip(self.program.graph.outputs, out, strict=True):
             shape = tuple(evaluate(extent, dims) for extent in node.shape)
             if not isinstance(array, np.ndarray) or array.dtype != node.dtype or array.shape != shape:
-                raise BindError(f"out= holds {_describe(array)} where the result is {node.dtype}{list(shape)}")
+                raise BindError(f"out= holds {describe(array)} where the result is {node.dtype}{list(shape)}")
             if not array.flags.writeable:
                 raise BindError("out= holds an array that is not writeable")
         plan = self._plans[tuple(dims[name] for name in self.program.symbols)]
@@ -296,7 +272,16 @@ class Code:
     @cached_property
     def _into(self) -> Entry:
         signature = Signature(self._signature.inputs, self._signature.outputs, self._signature.structure, into=True)
-        return Entry(self._address, signature, self._copy_into, (self._loaded, self.program))
+        return Entry(self._address, signature, self._copy_into, (self._loaded, self.program), self._fail)
+
+    def _fail(self, status: int) -> NoReturn:
+        """Raise the error of a run that ended early, which is set already if the status is 1."""
+        node = self.program.controls[status - ERROR_SET - 1].node
+        limit = Loop.of(node).params.limit
+        raise IterationError(
+            f"loop ({show_source(node.source)}): it goes on after {limit} iterations, its max_iterations; "
+            "give more, or mend its condition"
+        )
 
     def _copy_into(self, *arrays: Array) -> None:
         """Arrays that overlap or are not contiguous: results are made elsewhere and copied."""
@@ -323,67 +308,3 @@ if TYPE_CHECKING:
         def __call__(self, *args: Any, out: Any = None, **named: Any) -> Any: ...
 else:
     Function = vectorcall(_Function)
-
-
-# -- checking what comes ----------------------------------------------------------------------------
-
-
-def _check(inputs: tuple[Any, ...], outputs: Sequence[Any]) -> None:
-    for x in inputs:
-        if not isinstance(x, Node) or x.op is not VAR:
-            raise BindError(f"an input is a variable, not {x!r}")
-    for y in outputs:
-        if not isinstance(y, Node):
-            raise BindError(f"an output is a node, not {y!r}; make constants by sym.asarray")
-    graph = Graph(inputs, tuple(outputs))
-    graph.check_names()
-    known = set(inputs)
-    if unknown := [n for n in graph.nodes if n.op is VAR and n not in known]:
-        lines = ", ".join(f"{n.name!r} ({show_source(n.source)})" for n in unknown)
-        raise BindError(f"the outputs depend on {lines}, not among the inputs {_listed([x.name for x in inputs])}")
-
-
-def _as_array(x: Node, value: Any) -> Array:
-    """The value as an array that native code takes, if it fits the variable; nothing is narrowed."""
-    array = np.asarray(value)
-    if x.type is None:
-        return _native(array, as_dtype(array.dtype))
-    weak = not isinstance(value, (np.ndarray, np.generic))
-    if array.dtype != x.dtype and not _fits(array, x.dtype, weak):
-        raise BindError(_mismatch(x, array, f"cannot become {x.dtype} unchanged; cast it"))
-    if array.ndim != x.ndim:
-        raise BindError(_mismatch(x, array, f"has {array.ndim} axes instead of {x.ndim}"))
-    return _native(array, x.dtype)
-
-
-def _native(array: Array, dtype: np.dtype) -> Array:
-    """Contiguous, aligned, in the machine's byte order, and of NumPy's own object for the dtype."""
-    return np.require(array, dtype, ["C", "A"]).reshape(array.shape).view(np.dtype(dtype.name))
-
-
-def _fits(array: Array, dtype: np.dtype, weak: bool) -> bool:
-    """Whether values survive: Python numbers if they are of the kind, arrays if every value of the dtype is."""
-    if not weak:
-        return np.can_cast(array.dtype, dtype, "safe")
-    order = "biuf"
-    kinds = order.index(array.dtype.kind) <= order.index(dtype.kind) if array.dtype.kind in order else False
-    return kinds and (dtype.kind == "f" or bool(np.all(array.astype(dtype) == array)))
-
-
-def _mismatch(x: Node, array: Array, wrong: str) -> str:
-    return f"input {x.name!r} is {x.type} ({show_source(x.source)}); the {_describe(array)} given {wrong}"
-
-
-def _describe(value: Any) -> str:
-    return f"{value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
-
-
-def _flat_out(out: Any, structure: TreeDef) -> list[Any]:
-    arrays, given = flatten(out)
-    if given != structure:
-        raise BindError("out= has another structure than the outputs")
-    return arrays

@@ -22,7 +22,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -59,15 +59,25 @@ class Entry:
 
     function: Callable[..., Any]
 
-    def __init__(self, program: int, signature: Signature, slow: Callable[..., Any], keep: object) -> None:
-        """`program` is an address, good as long as the object `keep` lives."""
+    def __init__(
+        self,
+        program: int,
+        signature: Signature,
+        slow: Callable[..., Any],
+        keep: object,
+        fail: Callable[[int], NoReturn] | None = None,
+    ) -> None:
+        """`program` is an address, good as long as the object `keep` lives.
+
+        `fail` raises the error of a program that ended early, given its status.
+        """
         self._signature, self._lock = signature, threading.Lock()
         self._words = max(signature.slots, default=LONG) + 1
-        self._state = _state(program, signature, slow, keep)
+        self._state = _state(program, signature, slow, keep, fail)
         if capi.SUPPORTED:
             self.function = _builtin(self._state)
         else:
-            self.function = call_by_ctypes(program, signature, slow, self._state)
+            self.function = call_by_ctypes(program, signature, slow, self._state, fail)
 
     def install(self, plan: Array) -> None:
         """Make calls of this plan's shapes fast; of more than `MOST_PLANS` the oldest is forgotten."""
@@ -80,15 +90,17 @@ class Entry:
             self._state.known = after
 
 
-def _state(program: int, signature: Signature, slow: Callable[..., Any], keep: object) -> _State:
+def _state(
+    program: int, signature: Signature, slow: Callable[..., Any], keep: object, fail: Callable[[int], NoReturn] | None
+) -> _State:
     inputs, outputs = len(signature.inputs), len(signature.outputs)
     results, structure = (0, None) if signature.into else (outputs, signature.structure)
-    held: list[object] = [slow, keep]
+    held: list[object] = [slow, keep, fail]
     arrays = [word for b in signature.inputs for word in _describe(b, 0, held)]
     arrays += [word for b in signature.outputs for word in _describe(b, capi.WRITEABLE, held)]
     code = encode(structure, held)
     state = np.array([0] * entry.ARRAYS + arrays + code, np.int64).view(_State)
-    state[entry.SLOW], state[entry.PROGRAM] = id(slow), program
+    state[entry.SLOW], state[entry.PROGRAM], state[entry.FAIL] = id(slow), program, id(fail)
     state[entry.ARGUMENTS], state[entry.INPUTS] = len(signature.arguments), inputs
     state[entry.BUFFERS], state[entry.RESULTS] = inputs + outputs, results
     state[entry.CODE], state[entry.STEPS] = state[entry.ARRAYS + len(arrays) :].ctypes.data, len(code) // 2

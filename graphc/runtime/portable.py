@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -20,7 +20,13 @@ class Plans(Protocol):
     def plans(self) -> Iterable[Array]: ...
 
 
-def call_by_ctypes(address: int, signature: Signature, slow: Callable[..., Any], known: Plans) -> Callable[..., Any]:
+def call_by_ctypes(
+    address: int,
+    signature: Signature,
+    slow: Callable[..., Any],
+    known: Plans,
+    fail: Callable[[int], NoReturn] | None = None,
+) -> Callable[..., Any]:
     """A function that checks its arguments, runs the program at the address, or passes them on to the slow path."""
     program = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(address)  # releases the GIL, if there is one
 
@@ -32,7 +38,10 @@ def call_by_ctypes(address: int, signature: Signature, slow: Callable[..., Any],
         workspace = np.empty(int(plan[WORKSPACE]) + 64, np.uint8)
         start = workspace.ctypes.data
         addresses = [*(x.ctypes.data for x in (*args, *results)), start + -start % 64]
-        program((ctypes.c_void_p * len(addresses))(*addresses), plan.ctypes.data)
+        words = (ctypes.c_void_p * (len(addresses) + 1))(*addresses, 0)
+        program(words, plan.ctypes.data)
+        if words[-1] and fail is not None:
+            fail(words[-1])
         return None if signature.into else _build(signature.structure, results)
 
     return function

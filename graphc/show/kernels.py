@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from textwrap import indent
 
 from graphc.kernel.cost import contracted_terms, contraction_cost, kernel_cost
-from graphc.kernel.fuse import Contraction, reads
+from graphc.kernel.fuse import Contraction, Control, reads, writes
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.names import Names, variable_name
 from graphc.kernel.phases import Phase, plan_phases
@@ -28,6 +29,7 @@ from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD, Guards
 from graphc.show.formula import expression
 from graphc.show.index import indices
 from graphc.show.infix import COMPARISON, SUM, Expression, number
+from graphc.show.text import part_titles
 from graphc.types import Dim, Extent
 
 SHORT = 12  # characters that are repeated rather than named
@@ -38,10 +40,17 @@ ACCUMULATE = {"sum": "+=", "prod": "*="}
 
 def show_program(program: Program) -> str:
     """Kernels and library calls, in the order they run."""
-    return "\n".join(
-        show_kernel(step) if isinstance(step, Kernel) else show_contraction(program, place)
-        for place, step in enumerate(program.steps)
-    )
+    return "\n".join(_show_step(program, place) for place in range(len(program.steps)))
+
+
+def _show_step(program: Program, place: int) -> str:
+    match program.steps[place]:
+        case Kernel() as kernel:
+            return show_kernel(kernel)
+        case Contraction():
+            return show_contraction(program, place)
+        case Control() as control:
+            return show_control(program, control, program.titles[place])
 
 
 def show_kernel(kernel: Kernel) -> str:
@@ -51,6 +60,16 @@ def show_kernel(kernel: Kernel) -> str:
 
 PUBLIC["show_program"] = show_program
 PUBLIC["show_kernel"] = show_kernel
+
+
+def show_control(program: Program, step: Control, name: str) -> str:
+    """A switch or loop: what goes in and out, and the programs inside it."""
+    names = program.names
+    read, written = ([f"{names[x]} {x.type}" for x in dict.fromkeys(nodes)] for nodes in (reads(step), writes(step)))
+    lines = _title(name, read, written)
+    for title, inner in zip(part_titles(step.node), program.nested[step], strict=True):
+        lines += [f"  {title}:", indent(show_program(inner), "    ")]
+    return "\n".join(lines)
 
 
 def show_contraction(program: Program, place: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from graphc.kernel.cost import workspace
 from graphc.kernel.kernel import Kernel
-from graphc.kernel.program import Program, RowBuffer, Slab, place
+from graphc.kernel.program import Program, Scratch, Slab, place
 from graphc.kernel.units import bytes_text
 from graphc.node import Node
 from graphc.types import Extent, evaluate, require_known
@@ -38,11 +38,13 @@ def show_plan(program: Program, dims: Mapping[str, int] | None = None) -> str:
     return "\n".join([title, *_table(rows)])
 
 
-def _what(program: Program, buffer: Node | RowBuffer) -> tuple[str, str]:
+def _what(program: Program, buffer: Node | Scratch) -> tuple[str, str]:
     if isinstance(buffer, Node):
         return program.names[buffer], str(buffer.type)
     number, value = buffer
     step = program.steps[number]
+    if isinstance(value, str):
+        return f"{value} of {program.titles[number]}", ""
     assert isinstance(step, Kernel) and step.lane is not None
     return f"row of {step.name}", f"{value.dtype}[{step.lane.extent}]"
 

@@ -7,12 +7,14 @@ in a column of their own. Numbers stand where they are used, also those spread o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import indent
 from typing import Any, cast
 
 from graphc.errors import BindError
 from graphc.graph import Graph
 from graphc.kernel.names import Names, variable_name
 from graphc.node import CONST, VAR, Literal, Node, show_source, topological
+from graphc.ops.control import LOOP, Loop, LoopParams, subgraphs
 from graphc.ops.declare import uniform
 from graphc.ops.movement import EXPAND
 from graphc.show.infix import number, parameter
@@ -44,7 +46,11 @@ def to_text(outputs: Any, *, source: bool = False) -> str:
     shown = sorted((node for node in order if node not in numbers), key=lambda node: node.op is not VAR)
     lines = [_line(node, names) for node in shown]
     column = max((len(line) for line in lines if len(line) <= WIDTH), default=0)
-    text = [_with_notes(line, node, column, source) for line, node in zip(lines, shown, strict=True)]
+    text: list[str] = []
+    for line, node in zip(lines, shown, strict=True):
+        text.append(_with_notes(line, node, column, source))
+        for title, inner in zip(part_titles(node), subgraphs(node), strict=True):
+            text += [f"    {title}:", indent(to_text(inner, source=source), "        ")]
     if not isinstance(outputs, Node):
         text.append(f"return {', '.join(names[root] for root in roots)}")
     return "\n".join(text)
@@ -112,12 +118,26 @@ def right_side(node: Node, names: dict[Node, str]) -> str:
             return f"{op.name}({', '.join([*args, *parameters(node)])})"
 
 
+def part_titles(node: Node) -> list[str]:
+    """What the sub-graphs of a node are called, with their inputs: `body(i, b)`."""
+    names = ["body", "condition"] if node.op is LOOP else [f"branch {k}" for k in range(len(subgraphs(node)))]
+    return [f"{name}({', '.join(x.name for x in inner.inputs)})" for name, inner in zip(names, subgraphs(node))]
+
+
 def parameters(node: Node) -> list[str]:
     """`axes=(0,)` and the like; empty ones at the end, as of a contraction without a batch, say nothing."""
+    if node.op.kind == "control":
+        return _loop_parameters(Loop.of(node).params) if node.op is LOOP else []
     values = list(node.params)
     while len(values) > 1 and values[-1] == ():
         values.pop()
     return [f"{name}={parameter(value)}" for name, value in zip(node.op.params, values)]
+
+
+def _loop_parameters(p: LoopParams) -> list[str]:
+    """What a loop's sub-graphs do not show."""
+    told = {"trip": p.trip, "reverse": p.reverse or None, "limit": p.limit}
+    return [f"{name}={parameter(value)}" for name, value in told.items() if value is not None]
 
 
 def literal(node: Node) -> str:
