@@ -36,7 +36,7 @@ def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
                 stored.add(node)
             case "reduction", _:
                 lane = classes[node.args[0]][-1]
-                if not is_row_reduction(node) or below - {lane}:
+                if not fuse or not is_row_reduction(node) or below - {lane}:
                     stored.add(node)
                 below |= {lane}
             case "movement", "reshape" if _moves_data(node) and node not in stored:
