@@ -13,11 +13,12 @@ from graphc import executor as _executor  # registers bind, simple_bind and eval
 from graphc import sym
 from graphc.autodiff.api import grad, hvp, jvp, vjp
 from graphc.check import check_gradient
-from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, ShapeError
+from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, IterationError, ShapeError
 from graphc.graph import Graph
 from graphc.interpret import interpret
 from graphc.io import pickling as _pickling  # noqa: F401  # pyright: ignore[reportUnusedImport]  (registers itself)
 from graphc.io.export import export
+from graphc.io.json import load, save
 from graphc.kernel.cost import Cost
 from graphc.node import Node
 from graphc.passes.api import simplify
@@ -41,6 +42,7 @@ __all__ = [
     "Graph",
     "GraphcError",
     "InternalError",
+    "IterationError",
     "Node",
     "ShapeError",
     "Type",
@@ -54,6 +56,8 @@ __all__ = [
     "hvp",
     "interpret",
     "jvp",
+    "load",
+    "save",
     "set_default_float",
     "simplify",
     "sym",

@@ -90,12 +90,17 @@ class Executor:
             for y in self._nodes:
                 _require_scalar(y)
             return [np.ones((), y.dtype) for y in self._nodes]
-        several = isinstance(head, list | tuple) and any(isinstance(h, np.ndarray) for h in cast("list[Any]", head))
+        several = isinstance(head, list | tuple) and (
+            len(self._nodes) > 1 or any(isinstance(h, np.ndarray) for h in cast("list[Any]", head))
+        )
         heads: list[Any] = list(head) if several else [head]
         if len(heads) != len(self._nodes):
             raise GradientError(
                 f"backward: {len(heads)} head gradients for {len(self._nodes)} outputs; give one for each"
             )
+        for y, output, h in zip(self._nodes, self.outputs, heads):
+            if h is not None:
+                _require_shape(y, output.shape, np.shape(h))
         return heads
 
     # -- the two programs -----------------------------------------------------------------------
@@ -162,6 +167,14 @@ def _require_scalar(y: Node) -> None:
         raise GradientError(
             f"backward: {y.op.name} is {y.type} ({show_source(y.source)}), no scalar; give its head gradient, "
             "or bind sym.sum(y)"
+        )
+
+
+def _require_shape(y: Node, shape: tuple[int, ...], given: tuple[int, ...]) -> None:
+    if given != shape:
+        raise GradientError(
+            f"backward: the head gradient of {y.name} ({show_source(y.source)}) has shape {given}; it must be that "
+            f"of the output, {shape}"
         )
 
 

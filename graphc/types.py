@@ -20,14 +20,10 @@ INT64 = np.dtype(np.int64)
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
-SUPPORTED = frozenset(
-    np.dtype(scalar)
-    for scalar in (
-        *(np.bool_, np.float32, np.float64),
-        *(np.int8, np.int16, np.int32, np.int64),
-        *(np.uint8, np.uint16, np.uint32, np.uint64),
-    )
-)
+_INTEGERS = (f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
+SUPPORTED = {  # NumPy's own objects: equal dtypes are not always the same one
+    dtype: dtype for dtype in map(np.dtype, ("bool", "float32", "float64", *_INTEGERS))
+}
 
 
 class Dim:
@@ -268,13 +264,13 @@ def as_dtype(dtype: object) -> DType:
     Raises `DTypeError` for dtypes graphc does not compute in.
     """
     try:
-        found = np.dtype(np.dtype(dtype).type)  # NumPy's own object, of the machine's byte order
+        found = np.dtype(dtype).newbyteorder("=")  # type: ignore[call-overload]
     except TypeError as error:
         raise DTypeError(f"{dtype!r} is no dtype") from error
     if found not in SUPPORTED:
         names = ", ".join(sorted(d.name for d in SUPPORTED))
         raise DTypeError(f"dtype {found} is not supported; use one of {names}")
-    return found
+    return SUPPORTED[found]
 
 
 def as_shape(shape: object) -> Shape:

@@ -233,6 +233,16 @@ def test_wrong_calls_are_errors_that_say_what(arrays):
         ex.backward()
     with pytest.raises(GradientError, match="2 head gradients for 1 outputs"):
         ex.backward([np.ones(3), np.ones(3)])
+    with pytest.raises(GradientError, match=r"head gradient of multiply .* has shape \(4,\); .* the output, \(3,\)"):
+        ex.backward(np.ones(4))
+
+
+def test_heads_of_several_outputs_may_be_numbers():
+    a = sym.var("a", shape=())
+    ex = bind([a * a, 3 * a], {"a": np.array(2.0)})
+    ex.forward()
+    ex.backward([1.0, 10])
+    assert ex.grad_dict["a"] == 34
 
 
 def test_eval_gives_the_value_for_data_by_name():

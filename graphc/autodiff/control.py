@@ -34,10 +34,10 @@ def pull_control(node: Node, cotangents: Sequence[Maybe], wanted: Sequence[bool]
     return (_pull_switch if node.op is SWITCH else _pull_loop)(node, cotangents, wanted, pull)
 
 
-def _beside(x: Node, letter: str) -> Node:
+def _beside(x: Node, prefix: str) -> Node:
     """A variable for a derivative: of the type of one value of x."""
     type = x.type.element if isinstance(x.type, Stack) else x.typed
-    return variable(f"{letter}{x.name}", type)
+    return variable(f"{prefix}{x.name}", type)
 
 
 def _or_zero(derivative: Maybe, x: Node) -> Node:
@@ -165,8 +165,8 @@ def _pull_loop(node: Node, cotangents: Sequence[Maybe], wanted: Sequence[bool], 
     carried = {k for k in range(p.states) if cotangents[k] is not None and s[k] in active}
     while True:  # a state carries a cotangent if it has one after or before an iteration
         heads = [
-            _beside(y, "g") if (k in carried if k < p.states else cotangents[k] is not None) else None
-            for k, y in enumerate(outputs)
+            _beside(x, "g") if (k in carried if k < p.states else cotangents[k] is not None) else None
+            for k, x in enumerate((*s, *outputs[p.states :]))
         ]
         found = pull(outputs, heads, [v for v in places if v in active])
         more = {k for k in range(p.states) if s[k] in found} - carried

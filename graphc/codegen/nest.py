@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from graphc.codegen.access import Access
-from graphc.codegen.emit import Emitter, Pointer, Value
+from graphc.codegen.emit import INT64, Emitter, Pointer, Value
 from graphc.codegen.indices import Indices, Lanes
 from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
@@ -18,6 +18,7 @@ from graphc.node import Literal, Node, Op
 from graphc.types import DType, Extent
 
 BLOCK = 128  # rounds whose sum is taken before it is added to the total
+SHORT_ROW = 64  # the longest row whose rest is written out in shorter and shorter vectors
 LARGE_BODY, MEDIUM_BODY = 48, 12  # values a lane above which a round takes one vector, or two; else four
 
 
@@ -106,7 +107,7 @@ class Nest:
     def _pass(self, phase: Phase) -> None:
         assert self.lane is not None
         e, extent, width = self.e, self._extent(self.lane.extent), self.width
-        uniform = self._splat_uniform(phase)
+        uniform = self._splat_uniform(phase, width)
         unroll = self._unroll(phase, extent, width)
         start = [self._identity(fold, width) for fold in phase.folds for _ in range(unroll)]
 
@@ -126,10 +127,22 @@ class Nest:
         held = [
             self._combine(reduction_of(fold), held[f * unroll : (f + 1) * unroll]) for f, fold in enumerate(phase.folds)
         ]
-        if whole is not extent and whole != extent:
+        if isinstance(whole, int) and isinstance(extent, int) and extent <= SHORT_ROW and _size(phase) <= MEDIUM_BODY:
+            held = self._pieces(phase, whole, extent, held)
+        elif whole is not extent and whole != extent:
             held = e.loop(whole, extent, width, held, rest)
         for fold, vector in zip(phase.folds, held, strict=True):
             self.values[fold] = self._reduce_lanes(reduction_of(fold), vector)
+
+    def _pieces(self, phase: Phase, start: int, stop: int, held: list[Value]) -> list[Value]:
+        """What is left of a short row, in vectors of just its length: no masks, and nothing that memory must hold."""
+        while start < stop:
+            width = min(self.width, 1 << ((stop - start).bit_length() - 1))
+            first = self.e.const(start, INT64)
+            at = Lanes(first, width, None, {**self.axes, self.lane_name: first}, self._splat_uniform(phase, width))
+            held = self._step(phase, at, held)
+            start += width
+        return held
 
     def _in_blocks(
         self, phase: Phase, whole: Value | int, stride: int, start: list[Value], body: Callable[..., list[Value]]
@@ -154,7 +167,7 @@ class Nest:
         return self.e.sub(extent, self.e.rem(extent, stride))
 
     def _unroll(self, phase: Phase, extent: Value | int, width: int) -> int:
-        size = sum(20 if n.op.transcendental else 1 for n in phase.varying) + 2 * len(phase.statements)
+        size = _size(phase)
         most = 1 if size > LARGE_BODY else 2 if size > MEDIUM_BODY else 4
         return max(1, min(most, extent // width)) if isinstance(extent, int) else most
 
@@ -172,10 +185,10 @@ class Nest:
     def _vector(self, start: Value, mask: Value | None, uniform: dict[Node, Value]) -> Lanes:
         return Lanes(start, self.width, mask, {**self.axes, self.lane_name: start}, dict(uniform))
 
-    def _splat_uniform(self, phase: Phase) -> dict[Node, Value]:
+    def _splat_uniform(self, phase: Phase, width: int) -> dict[Node, Value]:
         """Uniform values that the pass reads, as vectors made before the loop."""
         read = [node for node in uniform_reads(phase) if node in self.values]
-        return {node: self.e.splat(self.values[node], self.width) for node in read}
+        return {node: self.e.splat(self.values[node], width) for node in read}
 
     def _step(self, phase: Phase, at: Lanes, held: Sequence[Value]) -> list[Value]:
         """What one vector does in one phase; the accumulators after it."""
@@ -221,8 +234,20 @@ class Nest:
         return self.e.splat(self.e.const(identity(reduction_of(fold), fold.dtype), fold.dtype), lanes)
 
     def _accumulate(self, fold: Node, held: Value, at: Lanes) -> Value:
-        after = self._pair(reduction_of(fold), held, self._argument(fold.args[0], at))
+        value = self._argument(fold.args[0], at)
+        if at.width < held.lanes:
+            value = self._widened(value, self._identity(fold, held.lanes), at.width)
+        after = self._pair(reduction_of(fold), held, value)
         return after if at.mask is None else self.e.select(at.mask, after, held)
+
+    def _widened(self, value: Value, identity: Value, width: int) -> Value:
+        """The first so many lanes of a value, and the identity in all others."""
+        e, lanes = self.e, identity.lanes
+        if width == 1:
+            return e.select(e.eq(e.lane_numbers(lanes), 0), e.splat(value, lanes), identity)
+        value = e.splat(value, width)
+        wide = e.shuffle(value, value, [min(k, width) for k in range(lanes)])
+        return e.shuffle(wide, identity, [k if k < width else lanes for k in range(lanes)])
 
     def _pair(self, reduction: Op, a: Value, b: Value) -> Value:
         assert reduction.element is not None
@@ -277,3 +302,8 @@ def reduction_of(fold: Node) -> Op:
 def identity(reduction: Op, dtype: DType) -> object:
     assert reduction.identity is not None
     return reduction.identity(dtype)
+
+
+def _size(phase: Phase) -> int:
+    """About how many instructions one vector takes."""
+    return sum(20 if n.op.transcendental else 1 for n in phase.varying) + 2 * len(phase.statements)

@@ -17,6 +17,7 @@ import numpy as np
 from graphc.codegen.emit import ADDRESS, BOOL, INT32, INT64, Emitter, Module, Value
 from graphc.codegen.indices import Indices
 from graphc.codegen.program import ENTRY
+from graphc.errors import GraphcError
 from graphc.graph import Graph
 from graphc.kernel.program import ALIGNMENT, WORKSPACE, Program, Slab, place
 from graphc.node import Node
@@ -31,6 +32,8 @@ ON_STACK = 4096  # the most bytes of workspace that lie on the stack
 
 def emit_plain(module: Module, program: Program, name: str) -> None:
     """Add both functions. The addresses of constants are those of globals, `constant_name(name, k)`."""
+    if program.nested:
+        raise GraphcError(f"{name}: loops and switches call Python's memory and signals, and are not for plain C yet")
     _emit_workspace(_Plain(Emitter(module), program), name)
     _emit_run(_Plain(Emitter(module), program), name)
 

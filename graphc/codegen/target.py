@@ -39,6 +39,13 @@ class Target:
             raise ValueError(f"no target is named {name!r}; there are {', '.join(_NAMED)}")
         return _NAMED[name]
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether this machine has the instructions."""
+        host = Target.host()
+        fits = self.vector_bytes <= host.vector_bytes and self.has_fma <= host.has_fma
+        return fits and self.triple.split("-")[0] == host.triple.split("-")[0]
+
     def machine(self, jit: bool = True) -> Any:
         """LLVM's code generator for this target, for code that is loaded here, or is linked elsewhere."""
         _initialize()

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, cast
 
 from graphc.errors import GraphcError
 from graphc.graph import Graph
-from graphc.io.values import Data, is_a, one_of, read_type, read_value, write_type, write_value
+from graphc.io.values import Data, is_a, one_of, read_type, read_value, require_few_terms, write_type, write_value
 from graphc.node import PUBLIC, VAR, Node, Op, Source, make, make_untyped, topological, variable
 from graphc.ops.control import ITEM
 from graphc.sym.record import CALL, Template, called_from
@@ -185,7 +185,9 @@ def _read_params(op: Op, data: Data) -> tuple[Any, ...]:
 
 def _read_param(data: Data) -> Any:
     if isinstance(data, list):
-        return tuple([_read_param(item) for item in cast("list[Data]", data)])
+        values = tuple([_read_param(item) for item in cast("list[Data]", data)])
+        require_few_terms(values)
+        return values
     if isinstance(data, dict) and data.keys() == {"graph"}:
         return _read_graph(data["graph"])
     return read_value(data)

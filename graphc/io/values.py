@@ -13,12 +13,15 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from graphc.errors import GraphcError
+from graphc.io.extent import read_extent
 from graphc.node import Literal
 from graphc.sym.record import Static, Template, static
 from graphc.tree import LEAF, TreeDef
-from graphc.types import SUPPORTED, Bundle, Dim, Extent, Quotient, Stack, Type, as_dtype
+from graphc.types import SUPPORTED, Bundle, Dim, Extent, Stack, Type, as_dtype
 
 Data: TypeAlias = Any  # as the first lines say
+
+_MOST_TERMS = 4096
 
 _NUMBERS: tuple[type, ...] = (bool, int, float, complex)
 _TYPES = {t.__name__: t for t in _NUMBERS} | {f"numpy.{d.type.__name__}": d.type for d in SUPPORTED}
@@ -49,7 +52,7 @@ def write_value(value: object) -> Data:
         case np.dtype():
             return {"dtype": value.name}
         case Dim():
-            return {"dim": [[c, [_write_atom(atom) for atom in monomial]] for monomial, c in value.terms]}
+            return {"dim": _write_dim(value)}
         case Literal():
             return {"array": value.array}
         case Template():
@@ -63,8 +66,11 @@ def write_value(value: object) -> Data:
             raise GraphcError(f"a parameter of type {type(value).__name__} cannot be written: {value!r}")
 
 
-def _write_atom(atom: str | Quotient) -> Data:
-    return atom if isinstance(atom, str) else [write_value(atom.dividend), write_value(atom.divisor)]
+def _write_dim(dim: Dim) -> str:
+    text = str(dim)
+    if read_extent(text) != dim:
+        raise GraphcError(f"the extent {text} cannot be written; name its dimensions by identifiers")
+    return text
 
 
 def write_structure(definition: TreeDef) -> Data:
@@ -85,7 +91,8 @@ def write_type(type: Type) -> Data:
         return {"bundle": [write_type(each) for each in type.types]}
     if isinstance(type, Stack):
         return {"stack": write_type(type.element)}
-    return {"dtype": type.dtype.name, "shape": write_value(type.shape)}
+    shape = [_write_dim(extent) if isinstance(extent, Dim) else extent for extent in type.shape]
+    return {"dtype": type.dtype.name, "shape": shape}
 
 
 # -- reading ----------------------------------------------------------------------------------------
@@ -97,7 +104,9 @@ def read_value(data: Data) -> Any:
         case None | bool() | str() | int() | float():
             return data
         case list() | tuple():
-            return tuple([read_value(item) for item in cast("Sequence[Data]", data)])
+            values = tuple([read_value(item) for item in cast("Sequence[Data]", data)])
+            require_few_terms(values)
+            return values
         case dict() if len(cast("Mapping[str, Data]", data)) == 1:
             ((kind, content),) = cast("Mapping[str, Data]", data).items()
             if kind in _READERS:
@@ -120,27 +129,16 @@ def _read_dtype(data: Data) -> np.dtype:
     return as_dtype(is_a(str, data))
 
 
-def _read_dim(data: Data) -> Extent:
-    """The polynomial, added up again: so it is one that graphc could have made."""
-    total: Extent = 0
-    for coefficient, atoms in data:
-        term: Extent = is_a(int, coefficient)
-        for atom in atoms:
-            term = term * _read_atom(atom)
-        total = total + term
-    return total
-
-
-def _read_atom(data: Data) -> Extent:
-    if isinstance(data, str) and data.isidentifier():
-        return Dim.symbol(data)
-    dividend, divisor = [_read_extent(item) for item in is_a(list, data)]
-    return dividend // divisor
-
-
 def _read_extent(data: Data) -> Extent:
-    value = read_value(data)
-    return value if isinstance(value, Dim) else is_a(int, value)
+    """An extent of a shape: a number, or a polynomial as text."""
+    return read_extent(data) if isinstance(data, str) else is_a(int, data)
+
+
+def require_few_terms(extents: Sequence[Any]) -> None:
+    """Raise an error if the product of extents, which type rules compute, would have very many terms."""
+    terms = math.prod([len(extent.terms) for extent in extents if isinstance(extent, Dim)])
+    if terms > _MOST_TERMS:
+        raise GraphcError(f"the product of {len(extents)} extents has up to {terms} terms")
 
 
 def _read_array(data: Data) -> np.ndarray:
@@ -182,6 +180,7 @@ def read_type(data: Data) -> Type:
         element = read_type(data["stack"])
         return Stack(element.dtype, element.shape)
     extents = [_read_extent(item) for item in is_a(list, data["shape"])]
+    require_few_terms(extents)
     if any(isinstance(extent, int) and extent < 0 for extent in extents):
         raise GraphcError(f"the shape {tuple(extents)} has a negative extent")
     return Type(_read_dtype(data["dtype"]), tuple(extents))
@@ -193,7 +192,7 @@ _READERS: dict[str, Callable[[Data], Any]] = {
     "float": _read_float,
     "complex": _read_complex,
     "dtype": _read_dtype,
-    "dim": _read_dim,
+    "dim": lambda data: read_extent(is_a(str, data)),
     "template": _read_template,
     "type": lambda data: _TYPES[one_of(_TYPES.keys(), data)],
     "ellipsis": lambda data: Ellipsis,

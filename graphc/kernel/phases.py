@@ -1,8 +1,7 @@
 """Phases: the lane loops inside one row, and what is kept between them.
 
 A fold along the lane is known only when its loop is done, so what reads it waits for the next phase.
-A varying value that several phases need is computed again where that is cheap, else kept in a row buffer;
-a value that is stored anyway is read back from where it went.
+A varying value that several phases need is computed again where that is cheap, else kept in a row buffer.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ class Program:
     @cached_property
     def symbols(self) -> tuple[str, ...]:
         """Named dimensions, in the order of their words."""
-        found = dict.fromkeys(s for node in self.graph.nodes if node.type for s in sorted(node.type.symbols()))
+        nodes = (*self.graph.nodes, *self.graph.inputs)  # an input may be of no use, and still has extents
+        found = dict.fromkeys(s for node in nodes if node.type for s in sorted(node.type.symbols()))
         for step, programs in self.nested.items():
             found |= dict.fromkeys(sorted(extent_symbols(trip(step))))
             found |= dict.fromkeys(name for program in programs for name in program.symbols)

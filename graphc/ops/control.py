@@ -165,3 +165,12 @@ def subgraphs(node: Node) -> tuple[Graph, ...]:
         body, cond, *_ = cast("tuple[Any, ...]", node.params)
         return (body,) if cond is None else (body, cond)
     return ()
+
+
+def inner_arguments(node: Node) -> list[tuple[Node | None, ...]]:
+    """For each sub-graph, which argument of the node each of its inputs is at first; None for a loop's index."""
+    if node.op is not LOOP:
+        return [node.args[1:] for _ in subgraphs(node)]
+    loop = Loop.of(node)
+    body = (None, *loop.init, *loop.xs, *loop.captured)
+    return [body] if loop.params.cond is None else [body, (*loop.init, *loop.captured)]

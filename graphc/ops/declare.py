@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add, and_
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import CONST, PUBLIC, Literal, Node, Op, Params, Sample, show_source, user_source
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Derivative: TypeAlias = "Callable[..., Node | None] | None"
 Interval: TypeAlias = tuple[float, float]
 TypeRule: TypeAlias = Callable[[Sequence[Type], Params], Type]
+N = TypeVar("N", Node, "Node | None")
 
 KINDS = {"b": "bool", "i": "integers", "u": "unsigned integers", "f": "floats"}
 SHAPES = ((), (5,), (2, 3), (0,))
@@ -152,7 +153,7 @@ def unmask(g: Node) -> tuple[Mask | None, Node]:
     return None, g
 
 
-def through_mask(rule: Callable[[Node], Node | None], g: Node) -> Node | None:
+def through_mask(rule: Callable[[Node], N], g: Node) -> N:
     """A linear rule of a cotangent, its masks kept outside: a few of them, the others joined to one."""
     masks: list[Mask] = []
     mask, inner = unmask(g)

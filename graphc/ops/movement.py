@@ -90,12 +90,31 @@ def _expand_numpy(x: Array, axes: Axes, extents: Axes) -> Array:
     return np.broadcast_to(np.expand_dims(x, axes), shape)  # type: ignore[arg-type]
 
 
+def _expand_vjp(g: Node, y: Node, i: int) -> Node:
+    """The sum along the new axes, masks that are the same all along them kept outside."""
+    axes, _ = cast("tuple[Axes, Shape]", y.params)
+    mask, inner = unmask(g)
+    condition = None if mask is None else _unexpanded(mask.condition, axes)
+    if mask is None or condition is None:
+        return g.sum(axis=axes)
+    return mask._replace(condition=condition).apply(_expand_vjp(inner, y, i))
+
+
+def _unexpanded(x: Node, axes: Axes) -> Node | None:
+    """x without these axes, if it is an expansion along them."""
+    if x.op is not EXPAND or not set(axes) <= set(cast("Axes", x.params[0])):
+        return None
+    new, extents = cast("tuple[Axes, Shape]", x.params)
+    rest = {axis - sum(dropped < axis for dropped in axes): n for axis, n in zip(new, extents) if axis not in axes}
+    return EXPAND(x.args[0], axes=tuple(rest), extents=tuple(rest.values())) if rest else x.args[0]
+
+
 EXPAND = Op(
     name="expand",
     params=("axes", "extents"),  # new axes, by their places in the result
     infer=_expand_type,
     pull=_expand_pull,
-    vjp=lambda g, y, i: g.sum(axis=y.params[0]),
+    vjp=_expand_vjp,
     jvp=multilinear_jvp,
     numpy=_expand_numpy,
     samples=(

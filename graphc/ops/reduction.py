@@ -9,7 +9,7 @@ import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, Op, Params, Sample
-from graphc.ops.declare import offence
+from graphc.ops.declare import offence, through_mask
 from graphc.ops.logic import CAST, WHERE
 from graphc.ops.movement import EXPAND, Array, Axes, Tangents, fill, moved, multilinear_jvp
 from graphc.ops.parts import CONCAT, part
@@ -96,7 +96,7 @@ SUM = _reduction(
 
 def _prod_vjp(g: Node, y: Node, i: int) -> Node:
     (x,), axes = y.args, _axes(y.params)
-    return spread(g, x.typed, axes) * product_of_others(x, axes)
+    return through_mask(lambda g: g * product_of_others(x, axes), _sum_vjp(g, y, i))
 
 
 def _prod_jvp(y: Node, tangents: Tangents) -> Node | None:
@@ -149,9 +149,9 @@ PROD = _reduction(
 
 
 def _extreme_vjp(g: Node, y: Node, i: int) -> Node:
-    (x,), axes = y.args, _axes(y.params)
-    share = spread(g / _ties(y), x.typed, axes)
-    return WHERE(_is_extreme(y), share, fill(0, x.typed))
+    (x,) = y.args
+    share = through_mask(lambda g: g / _ties(y), g)
+    return through_mask(lambda g: WHERE(_is_extreme(y), g, fill(0, x.typed)), _sum_vjp(share, y, i))
 
 
 def _extreme_jvp(y: Node, tangents: Tangents) -> Node | None:

@@ -18,15 +18,18 @@ Array = np.ndarray[Any, Any]
 
 def check_variables(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Raise `BindError` unless the inputs are variables, and all that the outputs depend on."""
+    known: set[Node] = set()
     for x in inputs:
         if not isinstance(x, Node) or x.op is not VAR:
             raise BindError(f"an input is a variable, not {x!r}")
+        if x in known:
+            raise BindError(f"input {x.name!r} ({show_source(x.source)}) is listed twice; once is enough")
+        known.add(x)
     for y in outputs:
         if not isinstance(y, Node):
             raise BindError(f"an output is a node, not {y!r}; make constants by sym.asarray")
     graph = Graph(tuple(inputs), tuple(outputs))
     graph.check_names()
-    known = set(inputs)
     if unknown := [n for n in graph.nodes if n.op is VAR and n not in known]:
         lines = ", ".join(f"{n.name!r} ({show_source(n.source)})" for n in unknown)
         raise BindError(f"the outputs depend on {lines}, not among the inputs {listed(inputs)}")
@@ -83,6 +86,8 @@ def _fits(array: Array, dtype: np.dtype, weak: bool) -> bool:
     """Whether values survive: Python numbers if they are of the kind, arrays if every value of the dtype is."""
     if not weak:
         return np.can_cast(array.dtype, dtype, "safe")
+    if not array.size:
+        return True  # an empty list has no dtype
     order = "biuf"
     kinds = order.index(array.dtype.kind) <= order.index(dtype.kind) if array.dtype.kind in order else False
     return kinds and (dtype.kind == "f" or bool(np.all(array.astype(dtype) == array)))

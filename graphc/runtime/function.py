@@ -88,7 +88,10 @@ class Options:
 
     @property
     def processor(self) -> Target:
-        return Target.named(self.target) if self.target else Target.host()
+        target = Target.named(self.target) if self.target else Target.host()
+        if not target.runs_here:
+            raise ValueError(f"this machine does not run code for {self.target}; `graphc.export` writes it for others")
+        return target
 
 
 class _Function:
@@ -250,7 +253,7 @@ class Code:
         key = tuple(dims[name] for name in self.program.symbols)
         if key not in self._plans:
             self._plans[key] = self.program.plan(dims)
-            self._entry.install(self._plans[key])
+        self._entry.install(self._plans[key])
 
     def write(self, arrays: Sequence[Array], out: Sequence[Any], dims: Mapping[str, int]) -> None:
         """Run into the caller's arrays; what cannot be written directly is written to a copy first."""
@@ -286,8 +289,11 @@ class Code:
     def _copy_into(self, *arrays: Array) -> None:
         """Arrays that overlap or are not contiguous: results are made elsewhere and copied."""
         count = len(self._signature.inputs)
+        buffers = arrays[count:]
+        if any(np.shares_memory(x, y) for k, x in enumerate(buffers) for y in buffers[:k]):
+            raise BindError("out= holds arrays that share memory; give each result its own")
         results, _ = flatten(self.call(*arrays[:count]))
-        for array, result in zip(arrays[count:], results, strict=True):
+        for array, result in zip(buffers, results, strict=True):
             array[...] = result
 
     def _describe(self, structure: TreeDef) -> Signature:

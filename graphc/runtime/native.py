@@ -80,12 +80,13 @@ class Entry:
             self.function = call_by_ctypes(program, signature, slow, self._state, fail)
 
     def install(self, plan: Array) -> None:
-        """Make calls of this plan's shapes fast; of more than `MOST_PLANS` the oldest is forgotten."""
+        """Make calls of this plan's shapes fast; beyond `MOST_PLANS`, those installed longest ago are forgotten."""
         if plan.dtype != np.int64 or plan.ndim != 1 or not plan.flags.c_contiguous or plan.size < self._words:
             raise InternalError(f"native: a plan is {self._words} or more int64, not {plan.dtype}{list(plan.shape)}")
         known = _know(plan, self._signature)
         with self._lock:
-            after = (known, *self._state.known)[: entry.MOST_PLANS]
+            others = (each for each in self._state.known if each.plan is not plan)
+            after = (known, *others)[: entry.MOST_PLANS]
             self._state[entry.PLANS : entry.PLANS + len(after)] = [id(each) for each in after]
             self._state.known = after
 

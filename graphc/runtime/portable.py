@@ -8,7 +8,8 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from graphc.runtime.signature import WORKSPACE, Buffer, Signature, Structure, concrete
+from graphc.runtime.signature import WORKSPACE, Buffer, Signature, concrete
+from graphc.tree import map_tree
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -42,7 +43,7 @@ def call_by_ctypes(
         program(words, plan.ctypes.data)
         if words[-1] and fail is not None:
             fail(words[-1])
-        return None if signature.into else _build(signature.structure, results)
+        return None if signature.into else map_tree(results.__getitem__, signature.structure)
 
     return function
 
@@ -67,17 +68,3 @@ def _fits(x: Any, buffer: Buffer, written: bool) -> bool:
 def _overlap(arrays: Sequence[Array], inputs: int) -> bool:
     """Whether an output shares memory with an input or another output; contiguous arrays are ranges of bytes."""
     return any(np.may_share_memory(x, y) for j, y in enumerate(arrays) if j >= inputs for x in arrays[:j])
-
-
-def _build(structure: Structure, results: Sequence[Array]) -> Any:
-    match structure:
-        case None:
-            return None
-        case int():
-            return results[structure]
-        case dict():
-            return {key: _build(child, results) for key, child in structure.items()}
-        case list():
-            return [_build(child, results) for child in structure]
-        case tuple():
-            return tuple(_build(child, results) for child in structure)

@@ -11,7 +11,7 @@ from graphc.codegen.emit import ADDRESS, INT32, INT64, Emitter, Value
 from graphc.runtime.signature import Structure
 from graphc.runtime.words import after, at, call, read, require, word
 
-_END, _RESULT, _OBJECT, _TUPLE, _LIST, _DICT = range(6)
+_END, _RESULT, _OBJECT, _TUPLE, _LIST, _DICT, _CALL = range(7)
 _Push = Callable[[Value, Value], None]  # a value, and its place on the stack
 
 
@@ -26,6 +26,12 @@ def _encode(structure: Structure, objects: list[object]) -> Iterator[int]:
             yield from (_OBJECT, id(None))
         case int():
             yield from (_RESULT, structure)
+        case tuple() if hasattr(structure, "_fields"):
+            objects.append(type(structure))
+            yield from (_OBJECT, id(type(structure)))
+            for child in structure:
+                yield from _encode(child, objects)
+            yield from (_CALL, len(structure))
         case tuple() | list():
             for child in structure:
                 yield from _encode(child, objects)
@@ -60,7 +66,7 @@ def emit_build(e: Emitter) -> None:
     e.store(e.add(step, 2), place)
     operation, operand = word(e, code, step), after(e, code, e.add(step, 1))
     number = word(e, operand, 0)
-    cases = {_RESULT: "result", _OBJECT: "object", _TUPLE: "PyTuple", _LIST: "PyList", _DICT: "dict"}
+    cases = {_RESULT: "result", _OBJECT: "object", _TUPLE: "PyTuple", _LIST: "PyList", _DICT: "dict", _CALL: "call"}
     listed = " ".join(f"i64 {case}, label %{label}" for case, label in cases.items())
     e.line(f"switch i64 {operation.text}, label %end [ {listed} ]")
 
@@ -74,6 +80,8 @@ def emit_build(e: Emitter) -> None:
         _emit_sequence(e, label, stack, top, number, push)
     e.label("dict")
     _emit_dict(e, stack, top, number, push)
+    e.label("call")
+    _emit_call(e, stack, top, number, push)
 
     e.label("fail")
     e.store(e.const(0, ADDRESS), at(e, stack, top, ADDRESS))
@@ -115,6 +123,18 @@ def _emit_dict(e: Emitter, stack: Value, top: Value, number: Value, push: _Push)
     e.label("no_item")
     e.do("Py_DecRef", [mapping])
     e.jump("fail")
+
+
+def _emit_call(e: Emitter, stack: Value, top: Value, number: Value, push: _Push) -> None:
+    """A named tuple: its class lies below its items."""
+    base = e.sub(top, e.add(number, 1))
+    kind = word(e, stack, base, ADDRESS)
+    items = after(e, stack, e.add(base, 1))
+    made = call(e, "PyObject_Vectorcall", kind, items, number, e.const(0, ADDRESS))
+    require(e, e.ne(made, 0), "fail")
+    e.store(e.const(0, ADDRESS), at(e, stack, top, ADDRESS))
+    e.do("graphc_drop", [after(e, stack, base)])
+    push(made, base)
 
 
 def emit_drop(e: Emitter) -> None:

@@ -14,9 +14,10 @@ from typing import Any, cast
 from graphc.kernel.fuse import writes
 from graphc.kernel.program import Program
 from graphc.node import CONST, VAR, Node, show_source, topological
+from graphc.ops.control import inner_arguments, subgraphs
 from graphc.show.infix import number
 from graphc.show.pruning import needed_by, pruned, reason
-from graphc.show.text import inline_numbers, literal, parameters, roots_of
+from graphc.show.text import inline_numbers, literal, parameters, part_titles, roots_of
 from graphc.sym.inspect import method
 from graphc.sym.record import CALL, ITEM, Template
 
@@ -59,6 +60,7 @@ OUTPUT: Attributes = {"shape": "doublecircle", "style": "filled", "fillcolor": "
 GRADIENT: Attributes = {"fillcolor": "#fdebd3", "color": "#c98a3a"}
 PRUNED: Attributes = {"style": "dashed,rounded", "color": "#b5b5b5", "fontcolor": "#a3a3a3"}
 PRUNED_EDGE: Attributes = {"style": "dashed", "color": "#c8c8c8", "fontcolor": "#b5b5b5"}
+INNER_EDGE: Attributes = {"style": "dotted", "arrowsize": "0.5"}
 FRAME: Attributes = {"style": "rounded", "color": "#b9c2cf", "fontcolor": "#6b7480"}
 
 
@@ -104,12 +106,12 @@ def _kernels(program: Program) -> dict[str, list[Node]]:
 class _Drawing:
     """A graph being drawn: what each node is called, and which part it belongs to."""
 
-    def __init__(self, roots: Roots, gradients: Roots, whole: Roots, types: bool) -> None:
+    def __init__(self, roots: Roots, gradients: Roots, whole: Roots, types: bool, prefix: str = "n") -> None:
         order = topological((*roots, *whole))
         self.roots, self.gradients, self.types = roots, gradients, types
         self.numbers = inline_numbers(order, (*roots, *whole))
         self.drawn = [node for node in order if node not in self.numbers]
-        self.identity = {node: f"n{k}" for k, node in enumerate(self.drawn)}
+        self.identity = {node: f"{prefix}{k}" for k, node in enumerate(self.drawn)}
         values = [root for root in roots if root not in set(gradients)]
         self.forward = set(topological(values) if gradients else order)
         self.grey = set(pruned(roots, whole))
@@ -134,6 +136,8 @@ class _Drawing:
                 yield from self._node(node)
         for node in self.drawn:
             yield from self._edges(node)
+        for node in self.drawn:
+            yield from self._inside(node)
 
     def _node(self, node: Node) -> Iterator[str]:
         """The node, and beside it the numbers it takes."""
@@ -150,6 +154,21 @@ class _Drawing:
                 yield f"{self.identity[node]}_{i} -> {self.identity[node]} {attributes(look | {'arrowsize': '0.4'})}"
             else:
                 yield f"{self.identity[arg]} -> {self.identity[node]} {attributes(look | self._type(arg))}"
+
+    def _inside(self, node: Node) -> Iterator[str]:
+        """The sub-graphs of control flow, a frame around each; dotted edges lead in from its arguments, and out."""
+        for k, (title, inner, feeds) in enumerate(zip(part_titles(node), subgraphs(node), inner_arguments(node))):
+            drawing = _Drawing(inner.outputs, (), (), self.types, f"{self.identity[node]}_{k}_")
+            yield f"subgraph cluster_{self.identity[node]}_{k} {{"
+            yield f"  graph {attributes(FRAME | {'label': title})}"
+            yield from (f"  {line}" for line in drawing._nodes({}))
+            yield "}"
+            names = drawing.identity
+            for x, arg in zip(inner.inputs, feeds):
+                if x in names and arg in self.identity:
+                    yield f"{self.identity[arg]} -> {names[x]} {attributes(INNER_EDGE)}"
+            for y in dict.fromkeys(inner.outputs):
+                yield f"{names[y]} -> {self.identity[node]} {attributes(INNER_EDGE)}"
 
     def _type(self, node: Node) -> Attributes:
         return {"label": f" {node.type}"} if self.types and node.type is not None else {}

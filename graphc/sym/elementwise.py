@@ -152,7 +152,7 @@ def positive(x: ArrayLike, /) -> Node:
 @public
 def square(x: ArrayLike, /) -> Node:
     """x × x."""
-    node = as_node("square", x)
+    (node,) = promote("square", x, rule=counting)
     return multiply(node, node)
 
 
@@ -174,17 +174,17 @@ def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = Non
 floor = _rounding(ops.FLOOR, "The greatest integer not above x.")
 ceil = _rounding(ops.CEIL, "The least integer not below x.")
 trunc = _rounding(ops.TRUNC, "x without its fraction.")
-rint = _rounding(ops.RINT, "The nearest integer; a half goes to the even one.")
+rint = _unary(ops.RINT, "The nearest integer, a float for integers too; a half goes to the even one.")
 
 
 @public(method=True)
 def round(x: ArrayLike, decimals: int = 0) -> Node:
     """x with this many decimals, which may be negative; a half goes to the even digit."""
     node = as_node("round", x)
+    if node.dtype.kind != "f":
+        return node if decimals >= 0 else astype(round(divide(node, 1), decimals), node.dtype)
     if decimals == 0:
         return rint(node)
-    if node.dtype.kind != "f":
-        return node if decimals > 0 else astype(round(divide(node, 1), decimals), node.dtype)
     if decimals > 0:
         return rint(node * 10.0**decimals) / 10.0**decimals
     return rint(node / 10.0**-decimals) * 10.0**-decimals

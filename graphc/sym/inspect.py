@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 from graphc.errors import BindError, ShapeError
 from graphc.graph import Graph
-from graphc.node import METHODS, PUBLIC, VAR, Node, show_source, variable
+from graphc.node import METHODS, PUBLIC, VAR, Node, show_source, topological, variable
 from graphc.settings import default_float
+from graphc.sym import elementwise
+from graphc.sym.promote import common_shape
 from graphc.sym.record import CALL, replay
 from graphc.types import Dim, DType, Extent, Shape, Type, as_dtype, as_shape, extent_symbols, match_extents
 
@@ -52,14 +54,18 @@ def list_outputs(node: Node) -> list[str]:
 def infer_shape(node: Node, **shapes: Any) -> tuple[list[Shape], list[Shape], list[Shape]]:
     """The shapes of arguments, outputs and (there are none) auxiliary states, given those of some variables.
 
-    A declared shape need not be given; a named dimension stays a name until some shape says what it is.
+    A declared shape need not be given; a named dimension stays a name until some shape says what it is. A variable
+    whose shape is neither declared nor given takes that of what it meets in an elementwise function.
 
     >>> from graphc import sym
     >>> (2 * sym.var('a') + sym.var('b')).infer_shape(a=(3,), b=(2, 1))
     ([(3,), (2, 1)], [(2, 3)], [])
+    >>> (2 * sym.var('a') + sym.var('b')).infer_shape(a=(3,))
+    ([(3,), (3,)], [(3,)], [])
     """
     inputs = _known(node, shapes)
     given = {name: as_shape(shape) for name, shape in shapes.items()}
+    given |= _met(node, {v: given[v.name] for v in inputs if v.type is None and v.name in given})
     missing = [v.name for v in inputs if v.type is None and v.name not in given]
     if missing:
         raise BindError(f"no shape is declared for {', '.join(missing)}; give {missing[0]}=(…)")
@@ -72,6 +78,22 @@ def infer_shape(node: Node, **shapes: Any) -> tuple[list[Shape], list[Shape], li
             raise ShapeError(f"infer_shape: {v.name} is {v.type} ({show_source(v.source)}), but what was given {wrong}")
     declared = [given[v.name] if v.type is None else v.shape for v in inputs]
     return [_settled(shape, sizes) for shape in declared], [_settled(root.shape, sizes)], []
+
+
+def _met(node: Node, shapes: Mapping[Node, Shape]) -> dict[str, Shape]:
+    """Shapes of other variables, by name: of each the one that it meets first in an elementwise function."""
+    typed = {v: variable(v.name, Type(default_float(), shape)) for v, shape in shapes.items()}
+    found: dict[str, Shape] = {}
+    for call in topological([node]):
+        if call.op is not CALL or call.params[0] not in elementwise.__all__:
+            continue
+        unknown = {arg for arg in call.args if arg.op is VAR and arg.type is None} - typed.keys()
+        others = replay([arg for arg in call.args if arg not in unknown], typed) if unknown else []
+        if others and all(other.type for other in others):
+            shape = common_shape("infer_shape", [other.typed for other in others])
+            found |= {v.name: shape for v in unknown}
+            typed |= {v: variable(v.name, Type(default_float(), shape)) for v in unknown}
+    return found
 
 
 @method

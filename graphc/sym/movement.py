@@ -240,13 +240,22 @@ def split(x: ArrayLike, indices_or_sections: int | Sequence[Extent], axis: Suppo
     node = as_node("split", x)
     k = as_axis("split", axis, node.typed)
     cuts = [0, *_cuts(node, indices_or_sections, k), node.shape[k]]
-    return [part(node, k, start, stop - start) for start, stop in pairwise(cuts)]
+    return [part(node, k, start, _length(start, stop)) for start, stop in pairwise(cuts)]
+
+
+def _length(start: Extent, stop: Extent) -> Extent:
+    return max(0, stop - start) if isinstance(start, int) and isinstance(stop, int) else stop - start
+
+
+def _clamped(cut: Extent, extent: Extent) -> Extent:
+    """A place to cut at, counted from the front."""
+    return slice(cut).indices(extent)[1] if isinstance(cut, int) and isinstance(extent, int) else cut
 
 
 def _cuts(x: Node, given: int | Sequence[Extent], axis: int) -> list[Extent]:
-    if not isinstance(given, int):
-        return list(given)
     extent = x.shape[axis]
+    if not isinstance(given, int):
+        return [_clamped(cut, extent) for cut in given]
     each = extent // given if given > 0 else 0
     if each * given != extent or given < 1:
         way_out = "give a divisor of the extent, or the places to cut"

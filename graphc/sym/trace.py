@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import is_
-from typing import Any
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from graphc.graph import Graph
 from graphc.node import CONST, VAR, Node, births, topological, variable
-from graphc.ops.control import ITEM
+from graphc.ops.control import ITEM, LOOP, Loop
 from graphc.ops.declare import uniform
 from graphc.sym.record import replay
 from graphc.tree import Tree, TreeDef, flatten, unflatten
@@ -144,5 +144,16 @@ def local(name: str, type: Type) -> Node:
 def close(inputs: Sequence[Node], outputs: Sequence[Node]) -> Graph:
     """The graph of outputs over local variables in the place of the inputs: equal functions give equal graphs."""
     names = Names()
-    own = [local(names.fresh(x.name if x.op is VAR else x.op.name), x.typed) for x in inputs]
+    own = [local(names.fresh(_called(x)), x.typed) for x in inputs]
     return Graph(tuple(own), tuple(replay(outputs, dict(zip(inputs, own)))))
+
+
+def _called(x: Node) -> str:
+    """What a value is called inside: the result of a loop is called like the state that it was there."""
+    while x.op is ITEM:
+        (control,), (k,) = x.args, cast("tuple[int]", x.params)
+        states = Loop.of(control) if control.op is LOOP else None
+        if states is None or k >= states.params.states:
+            break
+        x = states.params.body.inputs[1 + k]
+    return x.name

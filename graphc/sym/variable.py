@@ -6,6 +6,7 @@ from itertools import count
 
 from graphc.errors import BindError, DTypeError
 from graphc.node import Node, show_source, user_source, variable
+from graphc.ops.declare import offence
 from graphc.settings import default_float
 from graphc.types import Type, as_dtype, as_shape
 
@@ -28,7 +29,8 @@ def var(name: str | None = None, shape: object = None, dtype: object = None) -> 
     elif isinstance(name, str) and name:  # pyright: ignore[reportUnnecessaryIsInstance]
         _given.add(name)
     else:
-        raise BindError(f"var: a name is text that is not empty, not {name!r} ({show_source(user_source())})")
+        what = f"a name is text that is not empty, not {name!r}"
+        raise BindError(offence("var", what, "the variance is sym.variance"))
     return variable(name, _declared(name, shape, dtype))
 
 

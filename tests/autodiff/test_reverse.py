@@ -340,6 +340,21 @@ def test_many_masks_keep_an_infinite_branch_out_of_the_derivative(x):
     np.testing.assert_array_equal(at(y, x, [0.0, 1, 4, 0]), [0, 0.5, 0.25, 0])
 
 
+@pytest.mark.parametrize("fold", [sym.prod, sym.max, sym.min, sym.sum, sym.logsumexp])
+def test_where_keeps_an_infinite_branch_out_through_reductions(x, fold):
+    y = sym.where(x[3] > 0, fold(1 / x), 2 * x[0])
+    np.testing.assert_array_equal(at(y, x, [0.0, 1, 4, -1]), [2, 0, 0, 0])
+
+
+@pytest.mark.parametrize("axis", [0, 1, (0, 1)])
+def test_rows_scaled_to_length_one_have_no_nan_where_they_are_zero(axis):
+    x = sym.var("x", shape=(2, 3))
+    length = sym.sqrt(sym.sum(x * x, axis, keepdims=True))
+    y = sym.where(length > 0, x / length, 0.0)
+    rows = value(grad((y * y[::-1, ::-1]).sum(), x), x=np.zeros((2, 3)))
+    np.testing.assert_array_equal(rows, np.zeros((2, 3)))
+
+
 def test_product_with_zeros_has_the_product_of_the_others():
     x = sym.var("x", shape=(3,))
     for point, expected in {(2.0, 0, 5): [0, 10, 0], (0.0, 0, 5): [0, 0, 0], (2.0, 3, 5): [15, 10, 6]}.items():

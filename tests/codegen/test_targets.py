@@ -62,6 +62,11 @@ def test_programs_give_the_same_on_every_target_that_runs_here(name, program):
         np.testing.assert_allclose(a, b, rtol=1e-5 if a.dtype == "float32" else 1e-13, atol=1e-6)
 
 
+def test_a_target_that_this_machine_cannot_run_is_refused():
+    with pytest.raises(ValueError, match=r"this machine does not run code for wasm32; `graphc.export` writes it"):
+        graphc.compile([], sym.zeros(3), target="wasm32")
+
+
 def test_an_unknown_target_is_refused():
     with pytest.raises(ValueError, match="no target is named 'z80'; there are avx512"):
         graphc.compile([], sym.zeros(3), target="z80")

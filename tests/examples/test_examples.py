@@ -25,6 +25,13 @@ SHOWN = {
         "a C program",
         "ctypes calls it",
     ],
+    "control_flow.py": [
+        "gradient = c / a",
+        "a = 0 never ends: loop (control_flow.py:",
+        "body(i, b):",
+        "d prey / d parameters",
+        "the cube root of 27 is 3.000000000000",
+    ],
     "digits.py": ["seed 2", "held-out", "kernels of the step", "call 0", "lanes i in", "before pruning", "NumPy"],
 }
 

@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ def f():
 
 
 ONES = np.ones(3, "float32")
+Pair = namedtuple("Pair", ["left", "right"])
 
 
 def test_arguments_come_by_position_or_name(f):
@@ -84,6 +86,12 @@ def test_results_mirror_the_structure_of_the_outputs():
     np.testing.assert_array_equal(result["all"][1][2]["twice"], [2, 2, 2])
 
 
+def test_a_named_tuple_of_outputs_comes_back_as_one():
+    result = graphc.compile([A, B], Pair(A + B, [Pair(A, None)]))(ONES, 2 * ONES)
+    assert isinstance(result, Pair) and isinstance(result.right[0], Pair)
+    np.testing.assert_array_equal(result.left, [3, 3, 3])
+
+
 def test_results_alias_nothing():
     constant = sym.asarray(np.arange(3.0, dtype="f"))
     f = graphc.compile([A, B], [A, A, constant, A + B, A + B])
@@ -112,6 +120,42 @@ def test_a_buffer_may_be_an_argument(f):
 def test_a_buffer_that_does_not_fit_is_refused(f, wrong):
     with pytest.raises(graphc.BindError, match="out="):
         f(ONES, ONES, out=wrong)
+
+
+def test_buffers_that_share_memory_are_refused():
+    buffer = np.empty(6, "f")
+    with pytest.raises(graphc.BindError, match="out= holds arrays that share memory; give each result its own"):
+        graphc.compile([A, B], [A + B, A * B])(ONES, ONES, out=[buffer[:3], buffer[1:4]])
+
+
+def test_an_input_is_listed_once():
+    with pytest.raises(graphc.BindError, match=r"input 'a' \(test_function.py:\d+\) is listed twice"):
+        graphc.compile([A, B, A], A + B)
+
+
+@pytest.mark.parametrize("dtype", [np.longlong, ">i8", np.int32])
+def test_every_name_of_a_dtype_is_the_same_dtype(dtype):
+    data = np.arange(3).astype(dtype)
+    for x in (sym.var("x", shape=("n",), dtype="int64"), sym.var("x")):
+        np.testing.assert_array_equal(graphc.compile(x, 2 * x)(data), [0, 2, 4])
+
+
+def test_an_empty_list_is_an_array_of_any_dtype():
+    x = sym.var("x", shape=("n",), dtype="int64")
+    assert graphc.compile(x, x + 1)([]).dtype == "int64"
+
+
+def test_an_input_of_no_use_may_have_any_extent():
+    x = sym.var("x", shape=("n",))
+    for outputs, expected in (([], []), ({"ones": sym.ones(2)}, {"ones": [1, 1]})):
+        np.testing.assert_equal(graphc.compile(x, outputs)(np.ones(3)), expected)
+
+
+def test_sizes_come_back_after_many_others():
+    x = sym.var("x", shape=("n",))
+    f = graphc.compile(x, x + 1)
+    for n in (*range(20), *range(20)):
+        assert f(np.zeros(n)).tolist() == [1] * n
 
 
 def test_one_code_serves_every_size_of_a_named_dimension():

@@ -72,9 +72,17 @@ def test_true_division_of_integers_is_a_float():
     assert (k / k).dtype == np.float64
 
 
-@pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "rint", "abs"])
+@pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "round", "abs"])
 def test_rounding_leaves_integers_as_they_are(name):
     assert getattr(sym, name)(sym.var(shape=3, dtype="int8")).dtype == np.int8
+
+
+def test_rint_of_integers_is_a_float_as_numpy_has_it():
+    assert sym.rint(sym.var(shape=3, dtype="int64")).dtype == np.rint(np.arange(3)).dtype == np.float64
+
+
+def test_square_of_bools_counts():
+    assert sym.square(sym.var(shape=3, dtype="bool")).dtype == np.square([True]).dtype == np.int8
 
 
 @pytest.mark.parametrize("name", ["floor_divide", "remainder", "power", "left_shift", "right_shift"])

@@ -27,6 +27,14 @@ def test_shapes_follow_from_those_given(c):
     assert c.infer_shape(a=(2, 3), b=(3,)) == ([(2, 3), (3,)], [(2, 3)], [])
 
 
+def test_a_shape_that_nothing_says_is_that_of_what_it_meets(c):
+    assert c.infer_shape(a=(2, 3)) == ([(2, 3), (2, 3)], [(2, 3)], [])
+    x, w, b = sym.var("x"), sym.var("w"), sym.var("b")
+    assert sym.tanh(sym.dot(x, w) + b).infer_shape(x=(8, 4), w=(4, 2))[0] == [(8, 4), (4, 2), (8, 2)]
+    with pytest.raises(BindError, match="no shape is declared for a, b"):
+        c.infer_shape()
+
+
 def test_declared_shapes_need_not_be_given():
     x, w = sym.var("x", shape=("n", 4)), sym.var("w", shape=(4, 2))
     y = sym.matmul(x, w)
@@ -50,6 +58,6 @@ def test_wrong_questions_are_errors(c):
     with pytest.raises(BindError, match="no argument is named d; there are a, b"):
         c.infer_shape(d=(3,))
     with pytest.raises(BindError, match="no shape is declared for b; give b="):
-        c.infer_shape(a=(3,))
+        sym.dot(sym.var("a"), sym.var("b")).infer_shape(a=(3,))
     with pytest.raises(BindError, match=r"x is float64\[3\] .* not int32"):
         sym.exp(sym.var("x", shape=(3,), dtype="float64")).infer_type(x="int32")

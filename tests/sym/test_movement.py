@@ -61,7 +61,7 @@ def test_moved_array_is_numpys(name, args, kwargs):
     np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
 
 
-@pytest.mark.parametrize(("given", "axis"), [(2, 2), ([1, 3], -1), ([0, 2], 1)])
+@pytest.mark.parametrize(("given", "axis"), [(2, 2), ([1, 3], -1), ([0, 2], 1), ([1, 9], 0), ([-1], 1), ([2, 1], 1)])
 def test_split_is_numpys(given, axis):
     expected = np.split(A, given, axis)
     x = sym.var("x")
