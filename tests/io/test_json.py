@@ -1,0 +1,124 @@
+"""Saved graphs: what is written comes back, and strange files are errors of ours and nothing else."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import graphc
+from graphc import sym
+from graphc.io.json import from_json, to_json
+
+SCHEMA = json.loads((Path(graphc.__file__).parent / "io" / "schema.json").read_text())
+
+
+def model():
+    x, w = sym.var("x", shape=("n", 3)), sym.var("w", shape=(3,))
+    loss = sym.mean(sym.softmax(x * w)[:, ::2] ** 2.5) + sym.sum(sym.pad(w, 1)) * np.inf
+    return {"x": x, "w": w}, {"loss": loss, "gradients": [graphc.grad(loss, w), None, (x.T @ x,)]}
+
+
+def leaves(tree):
+    return [tree["loss"], tree["gradients"][0], tree["gradients"][2][0]]
+
+
+def test_equal_variables_give_the_very_nodes_that_were_saved(tmp_path):
+    variables, outputs = model()
+    graphc.save(tmp_path / "model.json", outputs)
+    again = graphc.load(tmp_path / "model.json", variables=variables).outputs
+    assert all(a is b for a, b in zip(leaves(again), leaves(outputs), strict=True))
+    assert again["gradients"][1] is None and isinstance(again["gradients"][2], tuple)
+
+
+def test_new_variables_compute_the_same():
+    _, outputs = model()
+    again = from_json(to_json(outputs))
+    data = {"x": np.random.default_rng(0).normal(size=(4, 3)), "w": np.ones(3)}
+    for a, b in zip(leaves(outputs), leaves(again), strict=True):
+        values = [graphc.compile(graphc.Graph.of(y).inputs, y)(**{v.name: data[v.name] for v in graphc.Graph.of(y).inputs})
+                  for y in (a, b)]  # fmt: skip
+        np.testing.assert_array_equal(*values)
+
+
+def test_graphs_without_types_are_kept_as_they_were_written():
+    a, b = sym.var("a"), sym.var("b")
+    again = from_json(to_json(sym.sum(2 * a + b, axis=0)))
+    assert again.type is None
+    assert graphc.compile(graphc.Graph.of(again).inputs, again)(a=np.ones(3), b=np.zeros(3)) == 6
+
+
+def test_what_is_written_follows_the_schema():
+    jsonschema.validate(json.loads(to_json(model()[1])), SCHEMA)
+    jsonschema.validate(json.loads(to_json(2 * sym.var("a") + 1)), SCHEMA)
+
+
+@pytest.mark.parametrize("weights", ["npz", "safetensors"])
+def test_parameters_come_back_bit_by_bit(tmp_path, weights):
+    variables, outputs = model()
+    w = np.array([1.5, -0.0, np.nan])
+    graphc.save(tmp_path / "model.json", outputs, params={"w": w}, weights=weights)
+    loaded = graphc.load(tmp_path / "model.json").params
+    assert list(loaded) == ["w"] and loaded["w"].tobytes() == w.tobytes()
+
+
+def test_parameters_that_fit_no_variable_are_refused(tmp_path):
+    outputs = model()[1]
+    for params in ({"v": np.ones(3)}, {"w": np.ones(4)}, {"w": np.ones(3, "f")}):
+        with pytest.raises(graphc.BindError, match="parameter"):
+            graphc.save(tmp_path / "model.json", outputs, params=params)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "[" * 100_000, '{"format": "graphc", "version": 2}', '{"format": "graphc", "version": 1}', "\0", "NaN"],
+)
+def test_what_is_no_graph_is_an_error_of_ours(text):
+    with pytest.raises(graphc.GraphcError):
+        from_json(text)
+
+
+def places(data, path=()):
+    yield path
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from places(value, (*path, key))
+
+
+STRANGE = [None, True, -1, 0, 1, 10**30, 1.5, "", "n", "os.system", "((n//(0)))", [], {}, [[]], {"dim": "n"}, "expand", "var"]
+TEXT = to_json(model()[1])
+PLACES = list(places(json.loads(TEXT)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(place=st.sampled_from(PLACES[1:]), value=st.sampled_from(STRANGE))
+def test_a_changed_file_is_read_or_an_error_of_ours(place, value):
+    data = json.loads(TEXT)
+    *outer, last = place
+    inner = data
+    for key in outer:
+        inner = inner[key]
+    inner[last] = value
+    try:
+        from_json(json.dumps(data))
+    except graphc.GraphcError:
+        pass
+
+
+@settings(max_examples=60, deadline=None)
+@given(position=st.integers(0, 2000), byte=st.integers(0, 255), suffix=st.sampled_from([".npz", ".safetensors"]))
+def test_changed_parameters_are_read_or_an_error_of_ours(position, byte, suffix, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    graphc.save(folder / "m.json", model()[1], params={"w": np.ones(3)}, weights=suffix[1:])
+    path = (folder / "m.json").with_suffix(suffix)
+    data = bytearray(path.read_bytes())
+    data[position % len(data)] = byte
+    path.write_bytes(data)
+    try:
+        graphc.load(folder / "m.json")
+    except graphc.GraphcError:
+        pass
