@@ -129,7 +129,7 @@ def _as_array(node: Node, value: Any) -> Array:
     return array.astype(node.type.dtype)
 
 
-def _typed(roots: list[Node], arrays: dict[Node, Array]) -> list[Node]:
+def _typed(roots: Sequence[Node], arrays: dict[Node, Array]) -> list[Node]:
     """The roots, recorded calls replayed with variables of the arrays' types."""
     untyped = [node for node in arrays if node.type is None]
     if not untyped:
@@ -148,7 +148,7 @@ def _bind(arrays: Mapping[Node, Array], sizes: dict[str, int]) -> dict[str, int]
     return sizes
 
 
-def _last_uses(order: list[Node], roots: list[Node]) -> dict[Node, int]:
+def _last_uses(order: Sequence[Node], roots: Sequence[Node]) -> dict[Node, int]:
     """The step that reads a node last; for roots, one that never comes."""
     last = {arg: step for step, node in enumerate(order) for arg in node.args}
     return last | dict.fromkeys(roots, len(order))

@@ -19,6 +19,7 @@ INT32 = np.dtype(np.int32)
 INT64 = np.dtype(np.int64)
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
+VOID = np.dtype(np.void)
 
 _INTEGERS = (f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
 SUPPORTED = {  # NumPy's own objects: equal dtypes are not always the same one
@@ -235,7 +236,7 @@ class Type:
 class Bundle(Type):
     """What a node of several results gives: one type for each. No operator takes it but `item`, which picks one."""
 
-    dtype: DType = np.dtype(np.void)
+    dtype: DType = VOID
     shape: Shape = ()
     types: tuple[Type, ...] = ()
 

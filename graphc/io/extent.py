@@ -1,9 +1,9 @@
 """Extents as text, `2*n - 1`: what a `Dim` prints, read by a parser that takes just that.
 
-    sum      = ["-"] product { ("+" | "-") product }
-    product  = power { "*" power }
-    power    = atom ["**" number]
-    atom     = number | name | "((" sum ")//(" sum "))"
+sum      = ["-"] product { ("+" | "-") product }
+product  = power { "*" power }
+power    = atom ["**" number]
+atom     = number | name | "((" sum ")//(" sum "))"
 """
 
 from __future__ import annotations

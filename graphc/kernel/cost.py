@@ -165,8 +165,9 @@ def _together(name: str, costs: Sequence[Cost], times: Extent) -> Cost:
     for cost in costs:
         for function, count in cost.functions.items():
             functions[function] += count * times  # type: ignore[assignment]
-    sums = [times * total(part) for part in zip(*((cost.read, cost.written, cost.flops) for cost in costs))] or [0] * 3
-    return Cost(name, *sums, dict(functions))
+    read, written = total(cost.read for cost in costs), total(cost.written for cost in costs)
+    flops = total(cost.flops for cost in costs)
+    return Cost(name, times * read, times * written, times * flops, dict(functions))
 
 
 def workspace(slabs: Iterable[Slab], size: Size) -> Extent:

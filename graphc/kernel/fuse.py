@@ -200,7 +200,8 @@ class _Grouping:
         """The loops of a root. Row reductions below it must run along one lane, once for each outer index."""
         value = self._value(root)
         axes = self._loops(value.args[0] if value.op.kind == "reduction" else value)
-        rows = {n: self.classes[n.args[0]][-1] for n in cone if n.op.kind == "reduction" and n is not value}
+        folds = [n for n in cone if n.op.kind == "reduction" and n is not value]
+        rows = {n: c for n in folds if self.classes.extents[c := self.classes[n.args[0]][-1]] != 1}
         if not rows:
             return _Space(axes, False, len(axes))
         lane = axes[-1] if axes and axes[-1] in rows.values() else next(iter(rows.values()))

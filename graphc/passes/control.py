@@ -18,6 +18,7 @@ from graphc.sym.record import replay
 from graphc.sym.trace import close
 from graphc.types import Bundle, Stack
 
+
 def tidy_control(graph: Graph) -> Graph:
     """The same function, with less to do in its loops and switches."""
     if not any(node.op.kind == "control" for node in graph.nodes):
@@ -38,6 +39,7 @@ def inside_control(graph: Graph, run: Callable[[Graph], Graph]) -> Graph:
         return make(node.op, args, node.params) if args else node
 
     return graph.rebuild(rule) if any(node.op.kind == "control" for node in graph.nodes) else graph
+
 
 # -- loops that do the same ---------------------------------------------------------------------------
 
@@ -161,9 +163,7 @@ def _pruned_switch(node: Node, used: set[int]) -> Mapping[int, Node]:
     branches, kept = subgraphs(node), sorted(used)
     read = {k for b in branches for k in _read(b.inputs, [b.outputs[r] for r in kept])}
     args = [x for k, x in enumerate(node.args[1:]) if k in read]
-    smaller = tuple(
-        [close([b.inputs[k] for k in sorted(read)], [b.outputs[r] for r in kept]) for b in branches]
-    )
+    smaller = tuple([close([b.inputs[k] for k in sorted(read)], [b.outputs[r] for r in kept]) for b in branches])
     index = node.args[0]
     return dict(zip(kept, items(SWITCH(index, *args, branches=smaller))))
 

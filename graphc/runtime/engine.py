@@ -121,7 +121,8 @@ _numbers = count()
 _VERSIONS = (llvmlite.__version__, str(llvm.llvm_version_info), "2")
 
 
-# Note: no passes, except where small bodies are inlined into their loops. The text is already vectorised, unrolled and fused, in SSA form. For ten kernels of 190 lines each,
+# Note: no passes, except where small bodies are inlined into their loops. The text is already vectorised, unrolled and
+# fused, in SSA form. For ten kernels of 190 lines each,
 # the code generator takes 81 ms; instcombine, GVN and simplifycfg before it add 40 ms, the standard pipeline (-O1) 50,
 # and the code is no faster. The code generator itself merges common subexpressions and hoists what is invariant, but
 # for loads: whoever writes the text puts a load outside the loops that it does not depend on.

@@ -165,7 +165,7 @@ class _Drawing:
             yield "}"
             names = drawing.identity
             for x, arg in zip(inner.inputs, feeds):
-                if x in names and arg in self.identity:
+                if arg is not None and x in names and arg in self.identity:
                     yield f"{self.identity[arg]} -> {names[x]} {attributes(INNER_EDGE)}"
             for y in dict.fromkeys(inner.outputs):
                 yield f"{names[y]} -> {self.identity[node]} {attributes(INNER_EDGE)}"

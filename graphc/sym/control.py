@@ -126,7 +126,7 @@ def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Any, Any], Any], init: 
     names = parameter_names(body_fn, 2)
 
     def step(i: Node, state: Tree) -> Tree:
-        return body_fn(i if lower == 0 and not isinstance(lower, Node) else start + i, state)
+        return body_fn(i if isinstance(lower, int) and lower == 0 else start + i, state)
 
     body = trace(step, fresh(names, forms, types))
     _require_form("fori_loop", form, body.form)

@@ -106,7 +106,9 @@ def test_gradients_of_two_values_of_one_while_add():
 
 def test_gradient_of_cond_and_switch():
     check_derivatives(lambda x: sym.cond(x > 0, lambda v: sym.sin(v) * x, lambda v: sym.exp(v), x * x), x=np.array(0.7))
-    check_derivatives(lambda x: sym.cond(x > 0, lambda v: sym.sin(v) * x, lambda v: sym.exp(v), x * x), x=np.array(-0.7))
+    check_derivatives(
+        lambda x: sym.cond(x > 0, lambda v: sym.sin(v) * x, lambda v: sym.exp(v), x * x), x=np.array(-0.7)
+    )
     branches = [lambda v: sym.sin(v), lambda v: sym.exp(v), lambda v: v**3]
     check_derivatives(lambda x: sym.switch(2, branches, x * x), x=np.array(0.7))
 

@@ -119,6 +119,14 @@ def test_a_transposed_read_of_a_reduced_row_is_right():
         np.testing.assert_allclose(got, expected)
 
 
+def test_a_sum_over_an_axis_of_one_element_needs_no_loop():
+    s = sym.var("s", shape=())
+    y = sym.sum(sym.sum(sym.broadcast_to(s, (5, 1)) * 2, axis=1).reshape(5, 1))
+    f = graphc.compile(s, [y, graphc.grad(y, s)])
+    assert f(3.0) == [30, 10]
+    assert all(axis.extent == 5 for kernel in f.kernels for axis in kernel.axes)
+
+
 def test_kernels_that_only_look_alike_stay_apart_where_one_reads_the_other():
     a = sym.var("a", shape=(50,))
     shifted = sym.exp(a)[1:] * sym.exp(a)[:-1]
