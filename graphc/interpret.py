@@ -133,7 +133,7 @@ def _typed(roots: Sequence[Node], arrays: dict[Node, Array]) -> list[Node]:
     """The roots, recorded calls replayed with variables of the arrays' types."""
     untyped = [node for node in arrays if node.type is None]
     if not untyped:
-        return roots
+        return list(roots)
     mapping = {node: variable(node.name, Type(arrays[node].dtype, arrays[node].shape)) for node in untyped}
     for node, typed in mapping.items():
         arrays[typed] = arrays.pop(node)

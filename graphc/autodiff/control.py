@@ -201,7 +201,7 @@ def _backward(
     node: Node, loop: Loop, states: list[tuple[Node, Node, Node]], xs: list[tuple[Node, Node]], ys: list[Node]
 ) -> Node:
     """The loop backwards, over what a loop forwards has kept for it."""
-    p, (s, x, c) = loop.params, _parts(loop)
+    p, (_, x, c) = loop.params, _parts(loop)
     outputs = [*(after for _, _, after in states), *ys]
     own = [variable for _, variable, _ in states]
     heads = [variable for _, variable in xs]

@@ -79,9 +79,10 @@ class ControlStep:
     def _call(self, program: Program, k: int, name: str) -> _Call:
         plan = self.e.offset(Pointer("%plan", INT64), program.nested_slot(self.step, k))
         inner = self.programs[k]
-        size = place(list(inner.slabs.values()))[1] if self.small else 0  # type: ignore[arg-type]
-        near = self.small and isinstance(size, int)
-        workspace = self.e.stack(BYTE, max(size, 1), 64) if near else self.scratch((self.number, f"workspace {k}"))
+        if self.small:
+            workspace = self.e.stack(BYTE, max(place(list(inner.slabs.values()))[1], 1), 64)
+        else:
+            workspace = self.scratch((self.number, f"workspace {k}"))
         return _Call(self.e, name, inner, plan, workspace)
 
     @property

@@ -32,7 +32,7 @@ LONG_WORK = 100_000  # scalar operations above which other Python threads may ru
 TYPICAL_TRIP = 1000  # how often a loop is taken to run if nobody knows
 ALIGNMENT = 64
 REGISTER = 256  # bytes up to which a loop's state is copied, and the optimiser may hold it in registers
-SMALL, FEW = 1024, 64  # bytes of workspace, and values a kernel; elements, of what belongs into the function of its loop
+SMALL, FEW = 1024, 64  # bytes of workspace and values a kernel; elements, of what belongs in its loop's function
 STACK_HEAD, STACK_ROOM = 64, 1024  # bytes of a stack: its address and capacity, and elements before it grows elsewhere
 STACK = STACK_HEAD + STACK_ROOM
 
@@ -306,7 +306,9 @@ def is_register(state: Node) -> bool:
 def is_small(step: Control, programs: tuple[Program, ...]) -> bool:
     """Whether its programs are so small that they belong into the function of the loop, as code and in registers."""
     return all(
-        not program.symbols and total_size(program) <= SMALL and all(map(program.is_small_step, program.steps))
+        not program.symbols
+        and place(list(program.slabs.values()))[1] <= SMALL
+        and all(map(program.is_small_step, program.steps))
         for program in programs
     )
 

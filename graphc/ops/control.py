@@ -1,6 +1,6 @@
 """Control flow: a choice between sub-graphs and a loop around one, nodes of several results; and the pick of a result.
 
-    switch(index, *operands)             the results of branch `index` on the operands, the first or last if it has no such
+    switch(index, *operands)             the results of one branch on the operands; out of range, the first or last
     loop(count?, *init, *xs, *captured)  body(i, *states, *x, *captured) gives the next states and, to be stacked, ys
 
 A sub-graph reads nothing but its inputs: what it takes from outside is an operand. A loop runs `trip` times, an
@@ -118,7 +118,7 @@ class Loop:
 
 
 def _loop_type(types: Sequence[Type], params: Params) -> Type:
-    body, cond, states, xs, trip, reverse, _ = p = LoopParams(*cast("tuple[Any, ...]", params))
+    body, cond, states, xs, trip, _, _ = p = LoopParams(*cast("tuple[Any, ...]", params))
     rest = list(types)[trip is None and cond is None :]
     loop = Loop(None, (), (), (), p)
     init, captured = rest[:states], rest[states + xs :]

@@ -289,7 +289,7 @@ def _loop(
     ys = [as_node(name, y) for y in step.outputs[len(types) :]]
     params = LoopParams(
         close([*step.bound, *shared], [*after, *ys]),
-        **({"cond": None, "trip": None} | more),
+        **({"cond": None, "trip": None} | more),  # type: ignore[arg-type]
         states=len(types),
         xs=len(xs),
     )

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.control.programs import agree, check_derivatives, check_values
 
 import graphc
 from graphc import grad, interpret, sym
+from tests.control.programs import agree, check_derivatives, check_values
 
 RNG = np.random.default_rng(0)
 
