@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from graphc.autodiff.activity import depending
-from graphc.autodiff.keep import keep
-from graphc.node import Node, topological, variable
+from graphc.autodiff.keep import TYPICAL, keep
+from graphc.node import Node, make, topological, variable
 from graphc.ops.arithmetic import ADD
+from graphc.ops.contraction import CONTRACT, contract, pairing
 from graphc.ops.control import SWITCH, Loop, LoopParams, items, subgraphs
-from graphc.ops.movement import fill
+from graphc.ops.movement import TRANSPOSE, fill
 from graphc.sym.trace import close
-from graphc.types import INT64, Stack, Type
+from graphc.types import INT64, Stack, Type, evaluate
 
 Maybe: TypeAlias = "Node | None"
 Push: TypeAlias = Callable[[Sequence[Node], Sequence[tuple[Node, Node]]], list[Maybe]]
@@ -174,13 +175,36 @@ def _pull_loop(node: Node, cotangents: Sequence[Maybe], wanted: Sequence[bool], 
             break
         carried |= more
     gs = [(_or_zero(cotangents[k], s[k]), _given(heads[k]), _or_zero(found.get(s[k]), s[k])) for k in sorted(carried)]
-    sums = [(v, _beside(v, "sum_")) for v in c if v in found]
+    products = {v: None for v in c if v in found and _is_summed_better_after(found[v], p)}
+    sums = [(v, _beside(v, "sum_")) for v in c if v in found and v not in products]
     gs += [(fill(0, v.typed), total, ADD(total, found[v])) for v, total in sums]
     stacked = [v for v in x if v in found]
     g_ys = [(_given(cotangents[k]), _given(heads[k])) for k in range(p.states, len(outputs)) if heads[k] is not None]
-    results = items(_backward(node, loop, gs, g_ys, [found[v] for v in stacked]))
+    factors = [factor for v in products for factor in _before_transpose(found[v]).args]
+    results = items(_backward(node, loop, gs, g_ys, [*(found[v] for v in stacked), *factors]))
     order = [*(s[k] for k in sorted(carried)), *(v for v, _ in sums), *stacked]
-    return _placed({places[v]: g for v, g in zip(order, results)}, len(node.args))
+    parts = {places[v]: g for v, g in zip(order, results)}
+    for v, a, b in zip(products, results[len(order) :: 2], results[len(order) + 1 :: 2]):
+        parts[places[v]] = _sum_of_products(a, b, found[v])
+    return _placed(parts, len(node.args))
+
+
+def _before_transpose(x: Node) -> Node:
+    return x.args[0] if x.op is TRANSPOSE else x
+
+
+def _is_summed_better_after(x: Node, p: LoopParams) -> bool:
+    """Whether it is a product of factors smaller than it: stacked, all of them are one product after the loop."""
+    product = _before_transpose(x)
+    sizes = [evaluate(x.size, dict.fromkeys(x.typed.symbols(), TYPICAL)) for x in (product, *product.args[:2])]
+    return product.op is CONTRACT and p.trip is not None and sizes[0] >= sizes[1] + sizes[2]
+
+
+def _sum_of_products(a: Node, b: Node, x: Node) -> Node:
+    """The sum of a contraction over all iterations, from stacks of its factors."""
+    shifted = [tuple([axis + 1 for axis in axes]) for axes in pairing(_before_transpose(x))]
+    total = contract(a, b, (0, *shifted[0]), (0, *shifted[1]), *shifted[2:])
+    return make(TRANSPOSE, (total,), x.params) if x.op is TRANSPOSE else total
 
 
 def _active(loop: Loop, wanted: set[Node]) -> set[Node]:

@@ -179,7 +179,8 @@ class Program:
 
     def _words(self, dims: Mapping[str, int]) -> list[int]:
         self._check_extents(dims)
-        slabs = [Slab(evaluate(s.size, dims), s.first, s.last) for s in self.slabs.values()]
+        # the extent of an empty range may be negative
+        slabs = [Slab(max(0, evaluate(s.size, dims)), s.first, s.last) for s in self.slabs.values()]
         offsets, workspace = place(slabs)
         return [
             workspace,

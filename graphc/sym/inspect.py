@@ -88,11 +88,13 @@ def _met(node: Node, shapes: Mapping[Node, Shape]) -> dict[str, Shape]:
         if call.op is not CALL or call.params[0] not in elementwise.__all__:
             continue
         unknown = {arg for arg in call.args if arg.op is VAR and arg.type is None} - typed.keys()
-        others = replay([arg for arg in call.args if arg not in unknown], typed) if unknown else []
+        met = [arg for arg in call.args if arg not in unknown] if unknown else []
+        others = replay(met, typed)
         if others and all(other.type for other in others):
             shape = common_shape("infer_shape", [other.typed for other in others])
             found |= {v.name: shape for v in unknown}
             typed |= {v: variable(v.name, Type(default_float(), shape)) for v in unknown}
+            typed |= zip(met, others)
     return found
 
 

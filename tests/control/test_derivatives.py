@@ -193,3 +193,17 @@ def test_value_and_gradient_share_the_forward_loop():
     y = sym.while_loop(lambda s: s < 50, lambda s: s * s + 1, x)
     f = graphc.compile(x, [y, grad(y, x)])
     assert sum(node.op.name == "loop" for node in f.graph) == 2
+
+
+@pytest.mark.parametrize("spelled", [lambda s, w: s @ w, lambda s, w: (w.T @ s.T).T])
+def test_gradient_of_a_large_weight_is_one_product_after_the_loop(spelled):
+    w, h = sym.var("w", shape=(16, 16)), sym.var("h", shape=(2, 16))
+    y = sym.sum(sym.fori_loop(0, 4, lambda i, s: sym.tanh(spelled(s, w)), h) ** 2)
+    unrolled = h
+    for _ in range(4):
+        unrolled = sym.tanh(spelled(unrolled, w))
+    gradient = grad(y, w)
+    results = [x.type for x in graphc.compile([w, h], gradient).graph if x.op.name == "item"]
+    assert results and all(x.shape != (16, 16) for x in results)
+    data = {"w": RNG.normal(size=(16, 16)) / 4, "h": RNG.normal(size=(2, 16))}
+    agree(check_values(gradient, **data), interpret(grad(sym.sum(unrolled**2), w), data))

@@ -99,6 +99,13 @@ def test_fori_loop_takes_numbers_extents_and_nodes_as_bounds():
     agree(found, [9, 6, 11, 4.0, 10])
 
 
+def test_a_range_that_ends_before_it_starts_runs_no_iteration():
+    x = sym.var("x", shape=("m",))
+    y = sym.sum(sym.fori_loop(5, x.shape[0], lambda i, s: sym.sin(s) * i, x))
+    found = compiled([y, grad(y, x)], x=np.array([1.0, 2.0]))
+    agree(found, [np.array(3.0), np.ones(2)])
+
+
 def test_large_states_alternate_between_two_buffers():
     x, w = sym.var("x", shape=(40, 30)), sym.var("w", shape=(30, 30))
     data = {"x": RNG.normal(size=(40, 30)), "w": RNG.normal(size=(30, 30)) / 10}
