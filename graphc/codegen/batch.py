@@ -7,11 +7,11 @@ the two, folds and uniform values wait in small arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 from graphc.codegen.access import Access
-from graphc.codegen.emit import Emitter, Pointer, Value
+from graphc.codegen.emit import Value
 from graphc.codegen.indices import Indices, Lanes
 from graphc.codegen.nest import Nest, identity, uniform_reads
 from graphc.kernel.kernel import Kernel, Statement
@@ -22,37 +22,29 @@ from graphc.types import extent_symbols
 CACHED = 1 << 15  # the most bytes of the rows of one batch, since several phases read them
 
 
-def emit_kernel(
-    e: Emitter,
-    kernel: Kernel,
-    phases: Phases,
-    pointer: Callable[[Node], Pointer],
-    row_buffer: Callable[[Node], Pointer],
-    extents: Mapping[str, Value],
-) -> None:
-    """Append the kernel's loops; `pointer` finds a buffer, `extents` are the values of named dimensions."""
-    nest = BatchedNest if _is_worth_batching(kernel, phases, e.target.vector_bytes) else Nest
-    nest(e, kernel, phases, pointer, row_buffer, extents).emit()
+def nest_for(kernel: Kernel, phases: Phases, vector_bytes: int) -> type[Nest]:
+    """How to lay out the loops of a kernel: its rows in batches where that pays, else one by one."""
+    return BatchedNest if _is_worth_batching(kernel, phases, vector_bytes) else Nest
 
 
 def _is_worth_batching(kernel: Kernel, phases: Phases, vector_bytes: int) -> bool:
     """Whether rows are short, and something costly is done once for each of many, after a fold."""
-    if len(kernel.axes) < 2 or phases.kept or not _late_functions(phases):
+    if len(kernel.axes) < 2 or phases.kept or not _late_functions(phases.phases):
         return False
     rows, length = (axis.extent for axis in kernel.axes[-2:])
     return isinstance(length, int) and length * vector_bytes <= CACHED and not (isinstance(rows, int) and rows < 16)
 
 
-def _late_functions(phases: Phases) -> list[Node]:
-    return [node for phase in phases.phases[1:] for node in phase.uniform if node.op.transcendental]
+def _late_functions(phases: Sequence[Phase]) -> list[Node]:
+    """Elementary functions of once a row that wait for a fold."""
+    return [node for phase in phases[1:] for node in phase.uniform if node.op.transcendental]
 
 
 class BatchedNest(Nest):
     """A nest whose innermost loop over rows takes as many of them as fill a vector."""
 
     def emit(self) -> None:
-        functions = [n for phase in self.phases[1:] for n in phase.uniform if n.op.transcendental]
-        self.batch = self.e.target.vector_bytes // min(n.dtype.itemsize for n in functions)
+        self.batch = self.e.target.vector_bytes // min(n.dtype.itemsize for n in _late_functions(self.phases))
         self.axis = self.outer[-1]
         self.over_rows = Indices(self.e, self.axis.name)
         self.access_over_rows = Access(self.e, self.kernel, self.over_rows, self.access.pointers)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from graphc.codegen.batch import emit_kernel
+from graphc.codegen.batch import nest_for
 from graphc.codegen.blas import emit_contraction
 from graphc.codegen.control import BYTE, ControlStep, empty_stack, release_stack
 from graphc.codegen.emit import ADDRESS, INT64, Emitter, Module, Pointer, Value
@@ -135,7 +135,8 @@ class _Step(_Frame):
         match self.step:
             case Kernel():
                 phases = self.program.phases[self.step]
-                emit_kernel(self.e, self.step, phases, self.found.__getitem__, self._row_buffer, self.extents)
+                nest = nest_for(self.step, phases, self.e.target.vector_bytes)
+                nest(self.e, self.step, phases, self.found.__getitem__, self._row_buffer, self.extents).emit()
             case Control():
                 raise AssertionError("control flow has a function of another kind")
             case Contraction():
