@@ -78,6 +78,9 @@ def compile(
     return Function(variables, outputs, Options(fuse, fast_math, target))
 
 
+PLANS = 1024  # how many sets of extents a function remembers
+
+
 @dataclass(frozen=True)
 class Options:
     """How to compile."""
@@ -118,11 +121,11 @@ class _Function:
         with self._lock:
             code = self._code(key)
             dims = dimensions(self.inputs, arrays)
-            code.prepare(dims)
+            plan = code.prepare(dims)
             self._use(code)
         if out is None:
             return code.call(*arrays)
-        code.write(arrays, flat_buffers(out, self.structure), dims)
+        code.write(arrays, flat_buffers(out, self.structure), plan, dims)
         return out
 
     def _use(self, code: Code) -> None:
@@ -247,15 +250,18 @@ class Code:
         stopwatch.lap("load")
         self.compilation = stopwatch.record(why, self.program, cached)
 
-    def prepare(self, dims: Mapping[str, int]) -> None:
-        """Make calls of these extents possible."""
+    def prepare(self, dims: Mapping[str, int]) -> Array:
+        """Make calls of these extents possible; their plan."""
         require_known(frozenset(self.program.symbols), dims)
         key = tuple(dims[name] for name in self.program.symbols)
         if key not in self._plans:
+            if len(self._plans) == PLANS:
+                del self._plans[next(iter(self._plans))]
             self._plans[key] = self.program.plan(dims)
         self._entry.install(self._plans[key])
+        return self._plans[key]
 
-    def write(self, arrays: Sequence[Array], out: Sequence[Any], dims: Mapping[str, int]) -> None:
+    def write(self, arrays: Sequence[Array], out: Sequence[Any], plan: Array, dims: Mapping[str, int]) -> None:
         """Run into the caller's arrays; what cannot be written directly is written to a copy first."""
         for node, array in zip(self.program.graph.outputs, out, strict=True):
             shape = tuple(evaluate(extent, dims) for extent in node.shape)
@@ -263,7 +269,6 @@ class Code:
                 raise BindError(f"out= holds {describe(array)} where the result is {node.dtype}{list(shape)}")
             if not array.flags.writeable:
                 raise BindError("out= holds an array that is not writeable")
-        plan = self._plans[tuple(dims[name] for name in self.program.symbols)]
         self._into.install(plan)
         self._into.function(*arrays, *out)
 

@@ -245,3 +245,12 @@ def test_long_float32_sums_are_accurate():
     x = sym.var("x", shape=("n",), dtype="float32")
     data = np.random.default_rng(0).uniform(size=3_000_001).astype("f")
     np.testing.assert_allclose(graphc.compile(x, sym.sum(x))(data), data.sum(dtype="f8"), rtol=3e-7)
+
+
+def test_more_sizes_than_are_remembered_are_all_right(monkeypatch):
+    monkeypatch.setattr(function_module, "PLANS", 4)
+    x = sym.var("x", shape=("n",))
+    f = graphc.compile(x, sym.sum(x))
+    for n in [*range(20), *range(20)]:
+        assert f(np.ones(n)) == n
+    assert len(f.code._plans) == 4
