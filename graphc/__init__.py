@@ -10,7 +10,7 @@
 """
 
 from graphc import executor as _executor  # registers bind, simple_bind and eval
-from graphc import sym
+from graphc import optim, sym
 from graphc.autodiff.api import grad, hvp, jvp, vjp
 from graphc.check import check_gradient
 from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, IterationError, ShapeError
@@ -25,6 +25,7 @@ from graphc.passes.api import simplify
 from graphc.runtime.function import Function, compile
 from graphc.settings import default_float, set_default_float, use_default_float
 from graphc.show import cost, formula, to_dot, to_text, why
+from graphc.state import State, state
 from graphc.types import Dim, Type
 
 Executor = _executor.Executor
@@ -45,6 +46,7 @@ __all__ = [
     "IterationError",
     "Node",
     "ShapeError",
+    "State",
     "Type",
     "check_gradient",
     "compile",
@@ -57,9 +59,11 @@ __all__ = [
     "interpret",
     "jvp",
     "load",
+    "optim",
     "save",
     "set_default_float",
     "simplify",
+    "state",
     "sym",
     "to_dot",
     "to_text",

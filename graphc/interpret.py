@@ -13,6 +13,7 @@ from graphc.errors import BindError, InternalError, IterationError
 from graphc.graph import Graph
 from graphc.node import VAR, Node, show_source, topological, variable
 from graphc.ops.control import ITEM, LOOP, SWITCH, Loop, LoopParams, subgraphs
+from graphc.state import State
 from graphc.sym.record import replay
 from graphc.tree import flatten, unflatten
 from graphc.types import Dim, Type, evaluate, match_extents, require_known
@@ -52,7 +53,7 @@ class _Run:
         last = _last_uses(order, roots)
         values: dict[Node, Any] = {}  # an array, or a list of them for a node of several results
         for step, node in enumerate(order):
-            values[node] = arrays[node] if node.op is VAR else self._value(node, [values[arg] for arg in node.args])
+            values[node] = arrays[node] if node in arrays else self._value(node, [values[arg] for arg in node.args])
             if self.trace is not None:
                 self.trace(node, values[node])
             for arg in dict.fromkeys(node.args):
@@ -62,6 +63,8 @@ class _Run:
 
     def _value(self, node: Node, args: list[Any]) -> Any:
         match node.op:
+            case _ if isinstance(node, State):
+                return node.get()
             case op if op is ITEM:
                 return args[0][node.params[0]]
             case op if op is SWITCH:

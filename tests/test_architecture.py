@@ -21,13 +21,14 @@ LAYERS = [
     ["graph"],
     ["ops"],
     ["sym"],
+    ["state"],
     ["autodiff"],
     ["passes"],
     ["kernel"],
     ["show"],
     ["codegen"],
     ["runtime"],
-    ["check", "executor", "interpret", "io"],
+    ["check", "executor", "interpret", "io", "optim"],
     ["__init__", "__main__"],
 ]
 HEAVY = {"networkx", "matplotlib", "scipy", "platformdirs"}  # may be imported inside a function, and only there

@@ -70,6 +70,7 @@ def export(
     """
     if format not in ("object", "shared"):
         raise GraphcError(f"export: no format is named {format!r}; there are 'object' and 'shared'")
+    function.require_no_states("export")
     path = Path(path)
     if not re.fullmatch(r"[A-Za-z]\w*", path.name, flags=re.ASCII):
         raise GraphcError(f"export: {path.name!r} cannot be the name of a C function; use letters, digits and _")

@@ -23,6 +23,7 @@ from graphc.graph import Graph
 from graphc.io.values import Data, is_a, one_of, read_type, read_value, require_few_terms, write_type, write_value
 from graphc.node import PUBLIC, VAR, Node, Op, Source, make, make_untyped, topological, variable
 from graphc.ops.control import ITEM
+from graphc.state import STATE
 from graphc.sym.record import CALL, Template, called_from
 from graphc.sym.trace import local
 from graphc.types import Bundle, Type
@@ -49,6 +50,11 @@ def write_flat(roots: Iterable[Node]) -> dict[str, Data]:
     """The roots and all they depend on as data."""
     roots = list(roots)
     nodes, known = topological(roots), operators()
+    if states := [node.name for node in nodes if node.op is STATE]:
+        raise GraphcError(
+            f"the graph reads the state {states[0]!r}, which is not written; make it a variable, "
+            "and write its value, state.get(), beside it"
+        )
     number = {node: k for k, node in enumerate(nodes)}
     if foreign := [node.op.name for node in nodes if known.get(node.op.name) is not node.op]:
         raise GraphcError(f"{foreign[0]} is no operator of graphc, and cannot be written")

@@ -3,10 +3,14 @@
 `self` is an array of words:
 - the header: the slow path, the plans (newest first, ended by a zero), the definition of the function, the program…
 - for each input and output its dtype, rank and flags,
+- for each state where the reference to its array lies,
 - the code that builds the result.
 
 A plan there is again an array of words: the address of the program's plan, then for each input and output its bytes
 and its extents. So all that depends on shapes is worked out when a plan is installed, and a call only compares.
+
+A call that updates states is a transaction: it takes the arrays of its states under the GIL, and at the end, under
+the GIL again, exchanges those it updates for new ones, if none has changed meanwhile. Otherwise it starts again.
 """
 
 from __future__ import annotations
@@ -28,7 +32,8 @@ ON_STACK = memory.SMALLEST  # the most bytes of workspace that lie on the stack
 ERROR_SET = 1  # the status of a program that ended with a Python error set
 
 SLOW, PLANS, METHOD = 0, 1, MOST_PLANS + 2
-PROGRAM, ARGUMENTS, INPUTS, BUFFERS, RESULTS, CODE, STEPS, FAIL, ARRAYS = range(METHOD + 4, METHOD + 13)
+PROGRAM, ARGUMENTS, INPUTS, BUFFERS, RESULTS, CODE, STEPS, FAIL = range(METHOD + 4, METHOD + 12)
+STATES, UPDATES, CELLS, ARRAYS = range(METHOD + 12, METHOD + 16)
 DTYPE, RANK, FLAGS, EACH = range(4)  # the words of an array, and their number
 
 
@@ -46,9 +51,10 @@ def _emit_entry(e: Emitter) -> None:
     args, nargs, keywords = Value("%args", ADDRESS), Value("%nargs", INT64), Value("%kwnames", ADDRESS)
     state = read(e, Value("%self", ADDRESS), capi.DATA)
     arrays, inputs, results = after(e, state, ARRAYS), word(e, state, INPUTS), word(e, state, RESULTS)
-    count = word(e, state, BUFFERS)
+    count, states, cells = word(e, state, BUFFERS), word(e, state, STATES), word(e, state, CELLS, ADDRESS)
     buffers = Value(e.stack(ADDRESS, e.add(count, 2)).text, ADDRESS)
     made = Value(e.stack(ADDRESS, e.add(results, 1)).text, ADDRESS)  # the results, then null
+    taken = Value(e.stack(ADDRESS, e.add(states, 1)).text, ADDRESS)  # the arrays of the states, then null
     nearby = Value(e.stack(np.dtype(np.uint8), ON_STACK, align=64).text, ADDRESS)
 
     require(e, e.and_(e.eq(nargs, word(e, state, ARGUMENTS)), e.eq(keywords, 0)), "slow")
@@ -58,13 +64,24 @@ def _emit_entry(e: Emitter) -> None:
     e.do("Py_IncRef", [holder])
 
     _list_inputs(e, args, nargs, buffers)
-    _make_results(e, results, after(e, arrays, e.mul(inputs, EACH)), sizes, made, after(e, buffers, inputs))
+    e.jump("begin")
+    e.label("begin")
+    _take_states(e, cells, states, taken, after(e, buffers, inputs))
+    outputs = after(e, buffers, e.add(inputs, states))
+    _make_results(e, results, after(e, arrays, e.mul(inputs, EACH)), sizes, made, outputs)
     status = _run(e, word(e, state, PROGRAM, ADDRESS), word(e, known, 0, ADDRESS), buffers, count, nearby)
     require(e, e.eq(status, 0), "ended")
     built = call(e, "graphc_build", word(e, state, CODE, ADDRESS), word(e, state, STEPS), made)
+    require(e, e.ne(built, 0), "undo")
+    _update_states(e, cells, states, taken, word(e, state, UPDATES), after(e, made, results))
     before = e.block
     e.jump("end")
 
+    e.label("again")
+    e.do("Py_DecRef", [built])
+    e.do("graphc_drop", [made])
+    e.do("graphc_drop", [taken])
+    e.jump("begin")
     e.label("ended")
     _fail(e, status, word(e, state, FAIL, ADDRESS))
     e.jump("undo")
@@ -76,6 +93,7 @@ def _emit_entry(e: Emitter) -> None:
     e.label("end")
     result = e.phi(ADDRESS, 1, [(built, before), (e.const(0, ADDRESS), "undo")])
     e.do("graphc_drop", [made])
+    e.do("graphc_drop", [taken])
     e.do("Py_DecRef", [holder])
     e.line(f"ret ptr {result.text}")
     e.label("slow")
@@ -176,6 +194,42 @@ def _list_inputs(e: Emitter, args: Value, nargs: Value, buffers: Value) -> None:
         return []
 
     e.loop(0, nargs, 1, [], put)
+
+
+def _take_states(e: Emitter, cells: Value, states: Value, taken: Value, buffers: Value) -> None:
+    """References to the arrays that the states have now: no update by others takes them away during the call."""
+
+    def take(index: Value, _: list[Value]) -> list[Value]:
+        array = read(e, word(e, cells, index, ADDRESS), 0)
+        e.do("Py_IncRef", [array])
+        e.store(array, at(e, taken, index, ADDRESS))
+        e.store(read(e, array, capi.DATA), at(e, buffers, index, ADDRESS))
+        return []
+
+    e.loop(0, states, 1, [], take)
+    e.store(e.const(0, ADDRESS), at(e, taken, states, ADDRESS))
+
+
+def _update_states(e: Emitter, cells: Value, states: Value, taken: Value, updates: Value, end: Value) -> None:
+    """Exchange the first states' arrays for the last results, if all states are as they were; else start again."""
+
+    def compare(index: Value, _: list[Value]) -> list[Value]:
+        array = read(e, word(e, cells, index, ADDRESS), 0)
+        require(e, e.eq(array, word(e, taken, index, ADDRESS)), "again")
+        return []
+
+    def swap(index: Value, _: list[Value]) -> list[Value]:
+        cell, place = word(e, cells, index, ADDRESS), e.sub(index, updates)
+        old, new = read(e, cell, 0), word(e, end, place, ADDRESS)
+        e.store(new, e.member(cell, 0, ADDRESS))
+        e.store(old, at(e, end, place, ADDRESS))  # to be dropped in the place of the new one
+        return []
+
+    def commit() -> None:
+        e.loop(0, states, 1, [], compare)
+        e.loop(0, updates, 1, [], swap)
+
+    e.when(e.ne(updates, 0), commit)
 
 
 def _make_results(e: Emitter, results: Value, arrays: Value, sizes: Value, made: Value, buffers: Value) -> None:

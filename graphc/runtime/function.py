@@ -40,6 +40,7 @@ from graphc.runtime.signature import Buffer, Signature, Slot
 from graphc.show.dot import to_dot
 from graphc.show.plan import show_plan
 from graphc.show.watch import Watch
+from graphc.state import State, check_updates, states_of
 from graphc.sym.record import replay
 from graphc.tree import TreeDef, flatten, unflatten
 from graphc.types import Dim, Type, evaluate, require_known
@@ -49,6 +50,7 @@ def compile(
     inputs: Node | Sequence[Node],
     outputs: Any,
     *,
+    updates: Mapping[State, Node] | None = None,
     fuse: bool = True,
     fast_math: bool = False,
     target: str | None = None,
@@ -58,9 +60,10 @@ def compile(
     `inputs` is a variable or a sequence of variables, in call order; arrays may be given by name too. Variables
     without a type take that of the first arrays; for each new combination of types the code is made anew, while
     one code serves every size of a named dimension. Results are new arrays, or go to `out=`, a structure of arrays
-    like the outputs. With `fuse=False` every operator has a kernel of its own; with `fast_math=True` the algebra
-    may ignore rounding, infinities and NaNs. `target` names a processor that this machine can stand in for
-    (`'x86-64'`, `'avx2'`, …) instead of the machine itself.
+    like the outputs. When a call ends, each state in `updates` takes the value of its node; all do, or, if the call
+    fails, none (see `graphc.state`). With `fuse=False` every operator has a kernel of its own; with `fast_math=True`
+    the algebra may ignore rounding, infinities and NaNs. `target` names a processor that this machine can stand in
+    for (`'x86-64'`, `'avx2'`, …) instead of the machine itself.
 
     Raises `BindError` for outputs that depend on a variable not among the inputs, and, when called, for data
     that does not fit a variable.
@@ -75,7 +78,7 @@ def compile(
     array([3, 5])
     """
     variables = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
-    return Function(variables, outputs, Options(fuse, fast_math, target))
+    return Function(variables, outputs, Options(fuse, fast_math, target), updates)
 
 
 PLANS = 1024  # how many sets of extents a function remembers
@@ -102,9 +105,15 @@ class _Function:
 
     target: Any
 
-    def __init__(self, inputs: tuple[Node, ...], outputs: Any, options: Options) -> None:
+    def __init__(
+        self, inputs: tuple[Node, ...], outputs: Any, options: Options, updates: Mapping[State, Node] | None = None
+    ) -> None:
         leaves, self.structure = flatten(outputs)
-        check_variables(inputs, leaves)
+        self.updates = dict(updates or {})
+        check_updates(self.updates)
+        roots = [*leaves, *self.updates.values()]
+        check_variables(inputs, roots)
+        self.states = tuple(dict.fromkeys((*self.updates, *states_of(roots))))
         self.inputs, self.outputs, self.options = inputs, tuple(leaves), options
         self.codes: dict[tuple[Type, ...], Code] = {}
         self._lock = RLock()
@@ -138,10 +147,12 @@ class _Function:
         if key not in self.codes:
             types = iter(key)
             typed = {x: x if x.type else variable(x.name, next(types)) for x in self.inputs}
-            outputs = replay(self.outputs, typed)
-            graph = Graph(tuple(typed.values()), tuple(outputs))
+            places = {x: variable(x.name, x.type) for x in self.states}
+            outputs = replay((*self.outputs, *self.updates.values()), {**typed, **places})
+            check_updates(dict(zip(self.updates, outputs[len(self.outputs) :], strict=True)))
+            graph = Graph((*typed.values(), *places.values()), tuple(outputs))
             why = reason(self.inputs, key, self.codes)
-            self.codes[key] = Code(graph, self.structure, self.options, self._slow, why)
+            self.codes[key] = Code(graph, self.structure, self.options, self._slow, why, self.states)
         return self.codes[key]
 
     @property
@@ -196,16 +207,27 @@ class _Function:
     @property
     def address(self) -> int:
         """Where a plain C function of the form `native_signature` lies, as long as this function lives."""
+        self.require_no_states("address")
         return self.code.plain.address(PLAIN)
 
     @property
     def native_signature(self) -> str:
         """The declaration in C of what lies at `address`: arrays, then the named dimensions."""
+        self.require_no_states("native_signature")
         return Prototype.of("function", self.program, self.structure).declaration
 
     def low_level_callable(self) -> Any:
         """This function of float64 scalars as SciPy's `LowLevelCallable`, of the form `double (int, double *)`."""
+        self.require_no_states("low_level_callable")
         return low_level_callable(self.program, self.code.plain, self.code)
+
+    def require_no_states(self, what: str) -> None:
+        """Raise `BindError` if there are states, which only this process has."""
+        if self.states:
+            raise BindError(
+                f"{what}: the function has the states {listed(self.states)}, which live in this process; "
+                "make them inputs, and their updates outputs"
+            )
 
     def __copy__(self) -> Any:
         return self
@@ -220,7 +242,9 @@ class _Function:
 class Code:
     """One specialisation: program, machine code, and the entries that call it."""
 
-    def __init__(self, graph: Graph, structure: TreeDef, options: Options, slow: Any, why: str) -> None:
+    def __init__(
+        self, graph: Graph, structure: TreeDef, options: Options, slow: Any, why: str, states: tuple[State, ...]
+    ) -> None:
         blas, target = find_blas(), options.processor
         watch, stopwatch = Watch(), Stopwatch()
         watch.recorded(graph)
@@ -241,7 +265,7 @@ class Code:
         helpers = loops.symbols() if self.program.nested else {}
         loaded = engine.link(object_code, target, [ENTRY], helpers | (blas.symbols if blas else {}))
         self._plans: dict[tuple[int, ...], Array] = {}
-        self._signature = self._describe(structure)
+        self._signature = self._describe(structure, states)
         self._entry = Entry(loaded.address(ENTRY), self._signature, slow, (loaded, self.program), self._fail)
         self._address, self._loaded = loaded.address(ENTRY), loaded
         self.call = self._entry.function
@@ -263,12 +287,14 @@ class Code:
 
     def write(self, arrays: Sequence[Array], out: Sequence[Any], plan: Array, dims: Mapping[str, int]) -> None:
         """Run into the caller's arrays; what cannot be written directly is written to a copy first."""
-        for node, array in zip(self.program.graph.outputs, out, strict=True):
+        for node, array in zip(self.program.graph.outputs, out):
             shape = tuple(evaluate(extent, dims) for extent in node.shape)
             if not isinstance(array, np.ndarray) or array.dtype != node.dtype or array.shape != shape:
                 raise BindError(f"out= holds {describe(array)} where the result is {node.dtype}{list(shape)}")
             if not array.flags.writeable:
                 raise BindError("out= holds an array that is not writeable")
+        if self._signature.states:
+            return self._copy_into(*arrays, *out)
         self._into.install(plan)
         self._into.function(*arrays, *out)
 
@@ -301,10 +327,12 @@ class Code:
         for array, result in zip(buffers, results, strict=True):
             array[...] = result
 
-    def _describe(self, structure: TreeDef) -> Signature:
+    def _describe(self, structure: TreeDef, states: tuple[State, ...]) -> Signature:
         graph = self.program.graph
-        numbers = unflatten(structure, range(len(graph.outputs)))
-        return Signature(tuple(map(self._buffer, graph.inputs)), tuple(map(self._buffer, graph.outputs)), numbers)
+        inputs = tuple(map(self._buffer, graph.inputs[: len(graph.inputs) - len(states)]))
+        outputs = tuple(map(self._buffer, graph.outputs))
+        numbers = unflatten(structure, range(structure.size))
+        return Signature(inputs, outputs, numbers, states=states, updates=len(outputs) - structure.size)
 
     def _buffer(self, node: Node) -> Buffer:
         shape = (Slot(self.program.extent_slot(e)) if isinstance(e, Dim) else e for e in node.shape)

@@ -96,15 +96,18 @@ def _state(
 ) -> _State:
     inputs, outputs = len(signature.inputs), len(signature.outputs)
     results, structure = (0, None) if signature.into else (outputs, signature.structure)
-    held: list[object] = [slow, keep, fail]
+    held: list[object] = [slow, keep, fail, signature.states]
     arrays = [word for b in signature.inputs for word in _describe(b, 0, held)]
     arrays += [word for b in signature.outputs for word in _describe(b, capi.WRITEABLE, held)]
+    cells = [each.cell for each in signature.states]
     code = encode(structure, held)
-    state = np.array([0] * entry.ARRAYS + arrays + code, np.int64).view(_State)
+    state = np.array([0] * entry.ARRAYS + arrays + cells + code, np.int64).view(_State)
     state[entry.SLOW], state[entry.PROGRAM], state[entry.FAIL] = id(slow), program, id(fail)
     state[entry.ARGUMENTS], state[entry.INPUTS] = len(signature.arguments), inputs
-    state[entry.BUFFERS], state[entry.RESULTS] = inputs + outputs, results
-    state[entry.CODE], state[entry.STEPS] = state[entry.ARRAYS + len(arrays) :].ctypes.data, len(code) // 2
+    state[entry.BUFFERS], state[entry.RESULTS] = inputs + len(cells) + outputs, results
+    state[entry.STATES], state[entry.UPDATES] = len(cells), signature.updates
+    state[entry.CELLS] = state.ctypes.data + 8 * (entry.ARRAYS + len(arrays))
+    state[entry.CODE], state[entry.STEPS] = state[entry.CELLS] + 8 * len(cells), len(code) // 2
     state.held = held
     return state
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from graphc.runtime.signature import WORKSPACE, Buffer, Signature, concrete
+from graphc.state import exchange
 from graphc.tree import map_tree
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -35,15 +36,22 @@ def call_by_ctypes(
         plan = None if kwargs else _find_plan(args, signature, known.plans)
         if plan is None or (signature.into and _overlap(args, len(signature.inputs))):
             return slow(*args, **kwargs)
+        while (results := run(args, plan)) is None:
+            pass  # another call updated the states meanwhile
+        return None if signature.into else map_tree(results.__getitem__, signature.structure)
+
+    def run(args: Sequence[Array], plan: Array) -> list[Array] | None:
         results = [] if signature.into else [np.empty(concrete(b.shape, plan), b.dtype) for b in signature.outputs]
+        taken = [each.array for each in signature.states]
         workspace = np.empty(int(plan[WORKSPACE]) + 64, np.uint8)
         start = workspace.ctypes.data
-        addresses = [*(x.ctypes.data for x in (*args, *results)), start + -start % 64]
+        addresses = [*(x.ctypes.data for x in (*args, *taken, *results)), start + -start % 64]
         words = (ctypes.c_void_p * (len(addresses) + 1))(*addresses, 0)
         program(words, plan.ctypes.data)
         if words[-1] and fail is not None:
             fail(words[-1])
-        return None if signature.into else map_tree(results.__getitem__, signature.structure)
+        new = results[len(results) - signature.updates :]
+        return results if not new or exchange(signature.states, taken, new) else None
 
     return function
 

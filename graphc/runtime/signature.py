@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from graphc.state import State
+
 WORKSPACE, LONG = 0, 1  # words of a plan: bytes of workspace; whether to release the GIL
 
 # An output's number, None, or these nested; dictionary keys are strings
@@ -30,12 +32,18 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Signature:
-    """A program from outside; `into` says that callers give the outputs, after the inputs, and get None."""
+    """A program from outside; `into` says that callers give the outputs, after the inputs, and get None.
+
+    The program reads the arrays of the `states` after the inputs; its last outputs become the arrays of the first
+    `updates` of them, and appear in no structure. With states, callers do not give the outputs.
+    """
 
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     structure: Structure
     into: bool = False
+    states: tuple[State, ...] = ()
+    updates: int = 0
 
     @property
     def arguments(self) -> tuple[Buffer, ...]:

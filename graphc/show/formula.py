@@ -16,6 +16,7 @@ from graphc.ops.arithmetic import MULTIPLY
 from graphc.ops.movement import EXPAND
 from graphc.show.infix import ATOM, Expression, applied, number
 from graphc.show.text import inline_numbers, literal, parameters, roots_of
+from graphc.state import STATE
 from graphc.sym.inspect import method
 from graphc.sym.record import CALL, ITEM, Template
 
@@ -39,7 +40,7 @@ def formula(outputs: Any) -> str:
     order = topological(roots)
     uses = Counter(arg for node in order for arg in node.args)
     numbers, names = inline_numbers(order, ()), Names()
-    shown = {node: Expression(names.fresh(variable_name(node))) for node in order if node.op is VAR}
+    shown = {node: Expression(names.fresh(variable_name(node))) for node in order if node.op in (VAR, STATE)}
     lines: list[str] = []
     for node in order:
         if node in shown:

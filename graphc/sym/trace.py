@@ -14,7 +14,7 @@ from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from graphc.graph import Graph
-from graphc.node import CONST, VAR, Node, births, topological, variable
+from graphc.node import CONST, Node, births, topological, variable
 from graphc.ops.control import ITEM, LOOP, Loop
 from graphc.ops.declare import uniform
 from graphc.sym.record import replay
@@ -125,7 +125,7 @@ def _liftable(node: Node, start: int) -> list[Node]:
         return []
     if isinstance(node.type, Bundle | Stack):
         return [found for arg in node.args for found in _liftable(arg, start)]
-    if node.born >= start and not any(n.op is VAR for n in topological([node])):
+    if node.born >= start and all(n.op is CONST for n in topological([node]) if n.op.kind == "source"):
         return []
     return [node]
 
