@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from graphc.autodiff.reverse import pull_back
 from graphc.errors import BindError, GradientError
 from graphc.graph import Graph
-from graphc.node import Node, show_source, topological, variable
+from graphc.node import Node, topological, variable
 from graphc.ops.arithmetic import ADD
 from graphc.ops.movement import fill
 from graphc.runtime.function import compile
 from graphc.settings import default_float
+from graphc.source import show_source
 from graphc.sym.inspect import infer_shape, method
 from graphc.sym.record import replay
 from graphc.tree import flatten

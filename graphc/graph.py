@@ -9,7 +9,8 @@ from os import PathLike
 from typing import Any
 
 from graphc.errors import BindError
-from graphc.node import PUBLIC, VAR, Node, show_source, topological
+from graphc.node import PUBLIC, VAR, Node, topological
+from graphc.source import show_source
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from graphc.errors import BindError, InternalError, IterationError
 from graphc.graph import Graph
-from graphc.node import VAR, Node, show_source, topological, variable
+from graphc.node import VAR, Node, topological, variable
 from graphc.ops.control import ITEM, LOOP, SWITCH, Loop, LoopParams, subgraphs
+from graphc.source import show_source
 from graphc.state import State
 from graphc.sym.record import replay
 from graphc.tree import flatten, unflatten

@@ -7,17 +7,16 @@ call the public functions by name (`sym` fills the table), so that this file kno
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from graphc.errors import BindError, ShapeError
+from graphc.source import Source, show_source, user_source
 from graphc.types import DType, Extent, Shape, Type
 
 Params: TypeAlias = tuple[Hashable, ...]
@@ -64,23 +63,6 @@ class Sample:
     shapes: tuple[tuple[int, ...], ...]
     params: Mapping[str, Hashable] = ()  # type: ignore[assignment]
     domains: tuple[tuple[float, float], ...] = ()
-
-
-Source: TypeAlias = "tuple[str, int] | None"
-_PACKAGE = str(Path(__file__).parent) + "/"
-
-
-def user_source() -> Source:
-    """File and line of the innermost frame outside graphc."""
-    frame = sys._getframe(1)  # type: ignore[reportPrivateUsage]
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
-
-
-def show_source(source: Source) -> str:
-    """`model.py:12`, for messages."""
-    return "an unknown line" if source is None else f"{Path(source[0]).name}:{source[1]}"
 
 
 class Node:

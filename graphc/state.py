@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.errors import BindError, ShapeError
-from graphc.node import Node, Op, Params, show_source, topological, user_source
+from graphc.node import Node, Op, Params, topological
 from graphc.settings import default_float
+from graphc.source import show_source, user_source
 from graphc.types import Type, as_dtype
 
 Array = NDArray[Any]

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "graphc"
 
 # From the bottom up. A module imports from its own layer and from those above it in this list, never from those below.
 LAYERS = [
-    ["errors", "tree"],
+    ["errors", "source", "tree"],
     ["types"],
     ["settings"],
     ["node"],

@@ -10,8 +10,9 @@ import numpy as np
 from graphc.autodiff.forward import push_forward
 from graphc.autodiff.reverse import pull_back
 from graphc.errors import GradientError
-from graphc.node import Node, show_source
+from graphc.node import Node
 from graphc.ops.movement import fill
+from graphc.source import show_source
 from graphc.sym.promote import as_node
 from graphc.sym.record import public
 from graphc.tree import Tree, TreeDef, flatten, unflatten

@@ -21,8 +21,9 @@ from typing import Any, TypeAlias, cast
 from graphc.errors import GraphcError
 from graphc.graph import Graph
 from graphc.io.values import Data, is_a, one_of, read_type, read_value, require_few_terms, write_type, write_value
-from graphc.node import PUBLIC, VAR, Node, Op, Source, make, make_untyped, topological, variable
+from graphc.node import PUBLIC, VAR, Node, Op, make, make_untyped, topological, variable
 from graphc.ops.control import ITEM
+from graphc.source import Source
 from graphc.state import STATE
 from graphc.sym.record import CALL, Template, called_from
 from graphc.sym.trace import local

@@ -16,8 +16,9 @@ from graphc.kernel.fuse import Step, reads, writes
 from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
 from graphc.kernel.program import Program, Slab, place
-from graphc.node import Node, show_source
+from graphc.node import Node
 from graphc.ops.scalar import FOLD
+from graphc.source import show_source
 from graphc.types import Dim, Extent, evaluate, extent_symbols
 
 LARGE = 1009  # what stands for a named dimension

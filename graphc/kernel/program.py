@@ -23,8 +23,9 @@ from graphc.kernel.kernel import Kernel
 from graphc.kernel.names import buffer_names
 from graphc.kernel.phases import Phases, plan_phases
 from graphc.kernel.unroll import unroll
-from graphc.node import CONST, PUBLIC, Literal, Node, show_source
+from graphc.node import CONST, PUBLIC, Literal, Node
 from graphc.ops.control import LOOP, Loop, subgraphs
+from graphc.source import show_source
 from graphc.types import Dim, Extent, Stack, evaluate, extent_symbols, product
 
 WORKSPACE, LONG, HEADER = 0, 1, 2

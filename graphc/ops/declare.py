@@ -13,7 +13,8 @@ from operator import add, and_
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from graphc.errors import DTypeError, ShapeError
-from graphc.node import CONST, PUBLIC, Literal, Node, Op, Params, Sample, show_source, user_source
+from graphc.node import CONST, PUBLIC, Literal, Node, Op, Params, Sample
+from graphc.source import show_source, user_source
 from graphc.types import DType, Type
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import os
 
 from graphc.errors import GraphcError, InternalError
 from graphc.graph import Graph
-from graphc.node import VAR, Node, show_source
+from graphc.node import VAR, Node
+from graphc.source import show_source
 
 
 def checking() -> bool:

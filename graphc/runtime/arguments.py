@@ -9,7 +9,8 @@ import numpy as np
 
 from graphc.errors import BindError
 from graphc.graph import Graph
-from graphc.node import VAR, Node, show_source
+from graphc.node import VAR, Node
+from graphc.source import show_source
 from graphc.tree import TreeDef, flatten
 from graphc.types import as_dtype, match_extents
 

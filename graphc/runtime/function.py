@@ -25,7 +25,7 @@ from graphc.kernel.cost import ProgramCost, program_cost
 from graphc.kernel.fuse import fuse as fuse_graph
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.program import Program
-from graphc.node import Node, show_source, variable
+from graphc.node import Node, variable
 from graphc.ops.control import Loop
 from graphc.passes.pipeline import optimise
 from graphc.runtime import engine, loops
@@ -40,6 +40,7 @@ from graphc.runtime.signature import Buffer, Signature, Slot
 from graphc.show.dot import to_dot
 from graphc.show.plan import show_plan
 from graphc.show.watch import Watch
+from graphc.source import show_source
 from graphc.state import State, check_updates, states_of
 from graphc.sym.record import replay
 from graphc.tree import TreeDef, flatten, unflatten

@@ -13,11 +13,12 @@ from typing import Any, cast
 
 from graphc.kernel.fuse import writes
 from graphc.kernel.program import Program
-from graphc.node import CONST, VAR, Node, show_source, topological
+from graphc.node import CONST, VAR, Node, topological
 from graphc.ops.control import inner_arguments, subgraphs
 from graphc.show.infix import number
 from graphc.show.pruning import needed_by, pruned, reason
 from graphc.show.text import inline_numbers, literal, parameters, part_titles, roots_of
+from graphc.source import show_source
 from graphc.sym.inspect import method
 from graphc.sym.record import CALL, ITEM, Template
 

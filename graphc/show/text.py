@@ -13,11 +13,12 @@ from typing import Any, cast
 from graphc.errors import BindError
 from graphc.graph import Graph
 from graphc.kernel.names import Names, variable_name
-from graphc.node import CONST, VAR, Literal, Node, show_source, topological
+from graphc.node import CONST, VAR, Literal, Node, topological
 from graphc.ops.control import LOOP, Loop, LoopParams, subgraphs
 from graphc.ops.declare import uniform
 from graphc.ops.movement import EXPAND
 from graphc.show.infix import number, parameter
+from graphc.source import show_source
 from graphc.sym.inspect import method
 from graphc.sym.record import CALL, ITEM, Template
 from graphc.tree import flatten

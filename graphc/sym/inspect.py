@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from graphc.errors import BindError, ShapeError
 from graphc.graph import Graph
-from graphc.node import METHODS, PUBLIC, VAR, Node, show_source, topological, variable
+from graphc.node import METHODS, PUBLIC, VAR, Node, topological, variable
 from graphc.settings import default_float
+from graphc.source import show_source
 from graphc.sym import elementwise
 from graphc.sym.promote import common_shape
 from graphc.sym.record import CALL, replay

@@ -16,8 +16,9 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, cast, overload
 
 import numpy as np
 
-from graphc.node import METHODS, PUBLIC, Literal, Node, Op, Params, Source, make, make_untyped, topological
+from graphc.node import METHODS, PUBLIC, Literal, Node, Op, Params, make, make_untyped, topological
 from graphc.ops.control import ITEM
+from graphc.source import Source
 from graphc.tree import Tree, TreeDef, flatten, unflatten
 from graphc.types import Bundle, Type
 

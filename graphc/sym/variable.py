@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import count
 
 from graphc.errors import BindError, DTypeError
-from graphc.node import Node, show_source, user_source, variable
+from graphc.node import Node, variable
 from graphc.ops.declare import offence
 from graphc.settings import default_float
+from graphc.source import show_source, user_source
 from graphc.types import Type, as_dtype, as_shape
 
 _given: set[str] = set()  # names that users chose, which no variable gives itself
