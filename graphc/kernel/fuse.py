@@ -17,7 +17,7 @@ from graphc.kernel.axes import AxisClasses
 from graphc.kernel.kernel import Axis, Kernel, Statement
 from graphc.kernel.lower import Index, Lowering, MustStore, NotFusable, linear, squeezed_index, view_base
 from graphc.kernel.storage import is_costly, must_store, weights
-from graphc.node import Node, make, topological
+from graphc.node import Node, Op, make, topological
 from graphc.ops.control import ITEM, items, subgraphs
 from graphc.ops.scalar import FOLD
 from graphc.types import Dim
@@ -251,7 +251,7 @@ class _Grouping:
         lowering.home[root] = home if reduction is None else None
         return Statement(root, position, element, reduction)
 
-    def _reduction(self, lowering: Lowering, value: Node, axes: tuple[int, ...]):
+    def _reduction(self, lowering: Lowering, value: Node, axes: tuple[int, ...]) -> tuple[Node, Op | None]:
         """What is folded along the lane, and the reduction if outer axes remain to be accumulated over."""
         (source,) = value.args
         element = lowering.element(source, self._index(source, axes))

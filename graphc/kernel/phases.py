@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.kernel.kernel import Kernel, Statement
+from graphc.kernel.storage import REDUCTION, TRANSCENDENTAL
 from graphc.node import Node
 from graphc.ops.scalar import FOLD
 from graphc.types import extent_symbols
@@ -55,9 +56,9 @@ class _Planner:
     def _measure(self, node: Node) -> None:
         lane_fold = node.op is FOLD and node.params[1] == self.lane
         self.phase[node] = max((self.phase[arg] for arg in node.args), default=0) + lane_fold
-        own = 20 if node.op.transcendental else node.op.flops
+        own = TRANSCENDENTAL if node.op.transcendental else node.op.flops
         below = sum(self.weight[arg] for arg in node.args if self.varies(arg))
-        self.weight[node] = min(1000, own + below)
+        self.weight[node] = min(REDUCTION, own + below)
 
     def varies(self, node: Node) -> bool:
         return self.lane in self.free[node]

@@ -16,7 +16,7 @@ from graphc.node import Node
 
 RECOMPUTE_LIMIT = 12  # flops of one element above which a value is stored rather than computed twice
 TRANSCENDENTAL = 20  # what an elementary function counts for
-REDUCTION = 1000
+REDUCTION = 1000  # what a fold counts for, and the most that anything does
 
 
 def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
