@@ -40,6 +40,7 @@ def _linked_by(linker: str) -> tuple[tuple[str, str], ...]:
 
 PEERS = (
     Peer("graphc", "graphc", "graphc"),
+    Peer("graphc steps", "graphc_steps", "graphc"),  # a loop of Python's around a compiled step
     Peer("numpy", "numpy", "numpy"),
     Peer("jax", "jax", "jax", _jax_array, wait=".block_until_ready()"),
     Peer("torch", "torch", "torch", _torch_tensor),

@@ -11,7 +11,8 @@
 
 from graphc import executor as _executor  # registers bind, simple_bind and eval
 from graphc import optim, sym
-from graphc.autodiff.api import grad, hvp, jvp, vjp
+from graphc.autodiff.api import grad, hessian, hvp, jacobian, jvp, vjp
+from graphc.batching.api import vmap
 from graphc.check import check_gradient
 from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, IterationError, ShapeError
 from graphc.graph import Graph
@@ -19,6 +20,8 @@ from graphc.interpret import interpret
 from graphc.io import pickling as _pickling  # noqa: F401  # pyright: ignore[reportUnusedImport]  (registers itself)
 from graphc.io.export import export
 from graphc.io.json import load, save
+from graphc.io.params import load_params, save_params
+from graphc.io.symbol import load_checkpoint, save_checkpoint
 from graphc.kernel.cost import Cost
 from graphc.node import Node
 from graphc.passes.api import simplify
@@ -26,6 +29,7 @@ from graphc.runtime.function import Function, compile
 from graphc.settings import default_float, set_default_float, use_default_float
 from graphc.show import cost, formula, to_dot, to_text, why
 from graphc.state import State, state
+from graphc.sym.control import checkpoint
 from graphc.types import Dim, Type
 
 Executor = _executor.Executor
@@ -49,18 +53,25 @@ __all__ = [
     "State",
     "Type",
     "check_gradient",
+    "checkpoint",
     "compile",
     "cost",
     "default_float",
     "export",
     "formula",
     "grad",
+    "hessian",
     "hvp",
     "interpret",
+    "jacobian",
     "jvp",
     "load",
+    "load_checkpoint",
+    "load_params",
     "optim",
     "save",
+    "save_checkpoint",
+    "save_params",
     "set_default_float",
     "simplify",
     "state",
@@ -69,5 +80,6 @@ __all__ = [
     "to_text",
     "use_default_float",
     "vjp",
+    "vmap",
     "why",
 ]

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from os import PathLike
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, TypeVar, overload
 
 from graphc.errors import BindError
-from graphc.node import PUBLIC, VAR, Node, topological
+from graphc.node import METHODS, PUBLIC, VAR, Node, topological
 from graphc.source import show_source
+
+F = TypeVar("F", bound=Callable[..., Any])
+_methods: set[str] = set()  # public functions that are methods of graphs
+
+
+def method(function: F) -> F:
+    """Register a method of nodes and of graphs that answers at once: unlike `public`, it is never recorded."""
+    PUBLIC[function.__name__] = function
+    METHODS.add(function.__name__)
+    _methods.add(function.__name__)
+    return function
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +28,8 @@ class Graph:
     """Outputs, and the variables they are functions of, in call order.
 
     `len(graph)` counts its nodes; iterating gives them, arguments first. Graphs of the same nodes are equal.
+    `graph[0]` and `graph['fc_output']` are outputs by place and by name, `graph(data=x)` is the graph with x as its
+    data; the questions that nodes answer, graphs answer for all outputs: `graph.infer_shape(data=(8, 3))`.
     """
 
     inputs: tuple[Node, ...]
@@ -55,9 +67,23 @@ class Graph:
     def __str__(self) -> str:
         return PUBLIC["to_text"](self)
 
-    def to_dot(self, path: str | PathLike[str] | None = None, **options: Any) -> str:
-        """The graph as DOT text, written to a file if one is named; see `graphc.to_dot`."""
-        return PUBLIC["to_dot"](self, path, **options)
+    def __getattr__(self, name: str) -> Any:
+        if name not in _methods:
+            raise AttributeError(f"a graph has no attribute {name!r}")
+        return partial(PUBLIC[name], self)
+
+    def __dir__(self) -> Iterable[str]:
+        return [*object.__dir__(self), *_methods]
+
+    @overload
+    def __getitem__(self, key: int | str) -> Node: ...
+    @overload
+    def __getitem__(self, key: slice) -> Graph: ...
+    def __getitem__(self, key: int | slice | str) -> Node | Graph:
+        return PUBLIC["select_output"](self, key)
+
+    def __call__(self, *args: Node, **named: Any) -> Graph:
+        return PUBLIC["compose"](self, *args, **named)
 
     def check_names(self) -> None:
         """Two different variables of one name are an error that shows both lines."""

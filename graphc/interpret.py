@@ -88,12 +88,14 @@ class _Run:
         rows: list[list[Array]] = []
         while self._goes_on(p, trip, len(rows), states, captured):
             i = len(rows) if not p.reverse or trip is None else trip - 1 - len(rows)
-            after = self._graph(p.body, [np.asarray(np.int64(i)), *states, *(x[i] for x in xs), *captured])
+            parts = [_joined_part(x, i, trip or 1) if p.joined else x[i] for x in xs]
+            after = self._graph(p.body, [np.asarray(np.int64(i)), *states, *parts, *captured])
             states = after[: p.states]
             rows.append(after[p.states :])
         elements = [y.typed for y in p.body.outputs[p.states :]]
         ordered = rows[::-1] if p.reverse else rows
         ys = [_stacked([row[k] for row in ordered], type, self.sizes) for k, type in enumerate(elements)]
+        ys = [y.reshape(y.shape[0] * y.shape[1], *y.shape[2:]) for y in ys] if p.joined else ys
         return [*states, *ys, *([np.asarray(np.int64(len(rows)))] if p.cond is not None else [])]
 
     def _goes_on(self, p: LoopParams, trip: int | None, done: int, states: list[Array], captured: list[Array]) -> bool:
@@ -103,6 +105,12 @@ class _Run:
         if holds and p.limit is not None and done >= p.limit:
             raise IterationError(f"a loop goes on after {p.limit} iterations, its max_iterations")
         return holds
+
+
+def _joined_part(x: Array, i: int, trip: int) -> Array:
+    """The elements of an array for one of so many iterations."""
+    rows = len(x) // trip
+    return x[i * rows : (i + 1) * rows]
 
 
 def _stacked(rows: Sequence[Array], element: Type, sizes: Mapping[str, int]) -> Array:

@@ -32,6 +32,7 @@ class Op:
     `pull(read, y, index)` says what y's element at an index is, through `read(argument, index, guards)`;
     elementwise operators have `element(emitter, *values)` instead, one instruction sequence. A reduction's
     `element(emitter, accumulated, value)` combines two values, starting from `identity(dtype)`.
+    `batch(y, args, lanes)` is y for all lanes of a `vmap`, given its arguments: some have lanes, in front.
     `samples` are shapes of arguments with parameters and domains, from which the conformance tests are made.
     """
 
@@ -44,10 +45,11 @@ class Op:
     pull: Callable[..., Node] | None = None
     element: Callable[..., Any] | None = None
     identity: Callable[[DType], object] | None = None
+    batch: Callable[[Node, Sequence[Node], Any], Node] | None = None
     samples: tuple[Sample, ...] = ()
     flops: int = 0
     transcendental: bool = False
-    kind: str = "movement"  # elementwise, movement, reduction, creation, contraction, control, item, source, record
+    kind: str = "movement"  # elementwise, reduction, creation, contraction, control, item, source, record, note
 
     def __call__(self, *args: Node, **params: Hashable) -> Node:
         return make(self, args, tuple(params[name] for name in self.params))
@@ -92,7 +94,7 @@ class Node:
 
     def __getattr__(self, name: str) -> Any:
         """Public array functions are methods too: `x.sum(axis=0)` is `sym.sum(x, axis=0)`."""
-        if name.startswith("_") or name not in METHODS:
+        if name not in METHODS:
             raise AttributeError(f"a node has no attribute {name!r}")
         function = PUBLIC[name]
         return lambda *args, **kwargs: function(self, *args, **kwargs)
@@ -164,6 +166,9 @@ class Node:
 
     def __deepcopy__(self, memo: object) -> Node:
         return self
+
+    def __call__(self, *args: Any, **named: Any) -> Node:
+        return PUBLIC["compose"](self, *args, **named)
 
     # -- Python's operators, by the names of the public functions -----------------------------------
 

@@ -88,6 +88,8 @@ class Dim:
         if not isinstance(other, int | Dim):  # type: ignore[redundant-expr]
             return NotImplemented
         exact = self._divide(other)
+        if exact is None and isinstance(other, int) and other > 0:
+            return self._divide_terms(other)
         return exact if exact is not None else Dim({(Quotient(self, other),): 1})
 
     def __rfloordiv__(self, other: int) -> Extent:
@@ -109,6 +111,12 @@ class Dim:
                 return None
             quotient[tuple(rest)] = c // d
         return Dim._collect(quotient.items())
+
+    def _divide_terms(self, d: int) -> Extent:
+        """(d a + r) // d = a + r // d, with as much as can be in a."""
+        a = [(m, c // d) for m, c in self.terms if c % d == 0 or not m]
+        r = Dim._collect((m, c if m else c % d) for m, c in self.terms if c % d)
+        return Dim._collect(a) + (Dim({(Quotient(r, d),): 1}) if isinstance(r, Dim) else 0)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Dim) and self.terms == other.terms)

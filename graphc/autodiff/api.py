@@ -1,4 +1,4 @@
-"""What users ask for: `grad`, `vjp`, `jvp`, `hvp`, on structures of nodes, before or after typing."""
+"""What users ask for: `grad`, `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`; on structures of nodes, typed or not yet."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import numpy as np
 
 from graphc.autodiff.forward import push_forward
 from graphc.autodiff.reverse import pull_back
+from graphc.batching.api import vmap
 from graphc.errors import GradientError
 from graphc.node import Node
 from graphc.ops.movement import fill
 from graphc.source import show_source
+from graphc.sym.creation import eye
 from graphc.sym.promote import as_node
 from graphc.sym.record import public
 from graphc.tree import Tree, TreeDef, flatten, unflatten
 
-__all__ = ["grad", "vjp", "jvp", "hvp"]
+__all__ = ["grad", "vjp", "jvp", "hvp", "jacobian", "hessian"]
 
 Unused: TypeAlias = Literal["zero", "raise"]
 
@@ -77,6 +79,74 @@ def jvp(outputs: Tree, wrt: Tree, tangents: Tree) -> Any:
 def hvp(y: Node, wrt: Tree, vectors: Tree) -> Any:
     """The Hessian of a scalar y times vectors in the structure of `wrt`: forward mode over reverse mode."""
     return jvp(grad(y, wrt), wrt, vectors)
+
+
+Mode: TypeAlias = Literal["reverse", "forward", "auto"]
+
+
+def _products(y: Tree, x: Tree) -> Tree:
+    """A structure of y whose leaves are structures of x, numbered."""
+    (_, of_y), (_, of_x) = flatten(y), flatten(x)
+    rows = [unflatten(of_x, range(k * of_x.size, (k + 1) * of_x.size)) for k in range(of_y.size)]
+    return unflatten(of_y, rows)
+
+
+@public(outputs=lambda y, x, mode="auto": _products(y, x))
+def jacobian(y: Tree, x: Tree, mode: Mode = "auto") -> Any:
+    """The derivative of every element of y by every element of x, of shape `(*y.shape, *x.shape)`.
+
+    Of structures of nodes it is a structure like y, of structures like x. It is `vmap` of `vjp` over the elements of y
+    in reverse mode, of `jvp` over those of x in forward mode; 'auto' takes forward mode where x is known to be smaller.
+
+    >>> from graphc import sym
+    >>> x = sym.var('x', shape=(3,))
+    >>> jacobian(sym.stack([x[0] * x[1], x[2]]), x).shape
+    (2, 3)
+    """
+    if mode not in ("reverse", "forward", "auto"):
+        raise GradientError(f"jacobian: mode is 'reverse', 'forward' or 'auto', not {mode!r}")
+    (ys, form), (xs, of_x) = flatten(y), flatten(x)
+    for node in (*ys, *xs):
+        _require_float("jacobian", node)
+    forward = mode == "forward" or (mode == "auto" and _is_smaller(xs, ys))
+    rows = [_jacobian_forward(each, xs) if forward else _jacobian_reverse(each, xs) for each in ys]
+    return unflatten(form, [unflatten(of_x, row) for row in rows])
+
+
+def _is_smaller(xs: Sequence[Node], ys: Sequence[Node]) -> bool:
+    sizes = [sum([node.size for node in nodes], start=0) for nodes in (xs, ys)]
+    return isinstance(sizes[0], int) and isinstance(sizes[1], int) and sizes[0] < sizes[1]
+
+
+def _jacobian_reverse(y: Node, xs: Sequence[Node]) -> list[Node]:
+    """One pull for each element of y."""
+    rows = vmap(lambda g: vjp(y, list(xs), g))(_basis(y))
+    return [row.reshape((*y.shape, *x.shape)) for x, row in zip(xs, rows)]
+
+
+def _jacobian_forward(y: Node, xs: Sequence[Node]) -> list[Node]:
+    """One push for each element of x."""
+    columns = [vmap(lambda t, x=x: jvp(y, x, t), out_axes=-1)(_basis(x)) for x in xs]
+    return [column.reshape((*y.shape, *x.shape)) for x, column in zip(xs, columns)]
+
+
+def _basis(x: Node) -> Node:
+    """For each element of x, an array like x that is 1 there, else 0."""
+    return eye(x.size, dtype=x.dtype).reshape((x.size, *x.shape))
+
+
+@public(outputs=lambda y, x: _products(x, x))
+def hessian(y: Node, x: Tree) -> Any:
+    """The second derivatives of a scalar y, of shape `(*x.shape, *x.shape)`: forward mode over reverse mode.
+
+    Of a structure of nodes it is that structure, of such structures.
+
+    >>> from graphc import sym
+    >>> x = sym.var('x', shape=(3,))
+    >>> hessian(sym.sum(x ** 3), x).shape
+    (3, 3)
+    """
+    return jacobian(grad(y, x), x, mode="forward")
 
 
 def _pull(name: str, ys: Sequence[Node], heads: Sequence[Any], wrt: Tree, unused: Unused) -> Any:

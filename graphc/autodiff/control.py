@@ -2,7 +2,8 @@
 
 Forward, tangents are states beside the states. In reverse, a switch takes the same branch again for its cotangents. A
 loop runs once more with what the backward body needs stacked up (`keep` says what that is), then backwards over these
-stacks: the cotangents of states are states, those of xs are ys, those of what is captured add up.
+stacks: the cotangents of states are states, those of xs are ys, those of what is captured add up. With checkpoints it
+is the same, but the stacks are marked, and a pass has them computed again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from graphc.autodiff.activity import depending
 from graphc.autodiff.keep import TYPICAL, keep
 from graphc.node import Node, make, topological, variable
 from graphc.ops.arithmetic import ADD
+from graphc.ops.checkpoint import KEPT, is_kept
 from graphc.ops.contraction import CONTRACT, contract, pairing
 from graphc.ops.control import SWITCH, Loop, LoopParams, items, subgraphs
 from graphc.ops.movement import TRANSPOSE, fill
@@ -181,7 +183,8 @@ def _pull_loop(node: Node, cotangents: Sequence[Maybe], wanted: Sequence[bool], 
     stacked = [v for v in x if v in found]
     g_ys = [(_given(cotangents[k]), _given(heads[k])) for k in range(p.states, len(outputs)) if heads[k] is not None]
     factors = [factor for v in products for factor in _before_transpose(found[v]).args]
-    results = items(_backward(node, loop, gs, g_ys, [*(found[v] for v in stacked), *factors]))
+    g_xs = [KEPT(found[v]) if is_kept(node.args[places[v]]) else found[v] for v in stacked]
+    results = items(_backward(node, loop, gs, g_ys, [*g_xs, *factors]))
     order = [*(s[k] for k in sorted(carried)), *(v for v, _ in sums), *stacked]
     parts = {places[v]: g for v, g in zip(order, results)}
     for v, a, b in zip(products, results[len(order) :: 2], results[len(order) + 1 :: 2]):
@@ -197,7 +200,8 @@ def _is_summed_better_after(x: Node, p: LoopParams) -> bool:
     """Whether it is a product of factors smaller than it: stacked, all of them are one product after the loop."""
     product = _before_transpose(x)
     sizes = [evaluate(x.size, dict.fromkeys(x.typed.symbols(), TYPICAL)) for x in (product, *product.args[:2])]
-    return product.op is CONTRACT and p.trip is not None and sizes[0] >= sizes[1] + sizes[2]
+    stacked = p.trip is not None and not p.checkpoint
+    return product.op is CONTRACT and stacked and sizes[0] >= sizes[1] + sizes[2]
 
 
 def _sum_of_products(a: Node, b: Node, x: Node) -> Node:
@@ -234,30 +238,33 @@ def _backward(
     read = set(topological(outputs, stop=stops.__contains__))
     count, stacks = loop.count, list[Node]()
     if kept or p.cond is not None:
-        forward = items(_extended(loop, ys=kept) if kept else node)
+        ys = [KEPT(v) for v in kept] if p.checkpoint else kept
+        forward = items(_extended(loop, ys=ys) if kept else node)
         stacks = forward[len(p.body.outputs) :][: len(kept)]
         count = forward[-1] if p.cond is not None else count
     again = [(value, v) for value, v in zip(loop.xs, x) if v in read]
     outside = [(value, v) for value, v in zip(loop.captured, c) if v in read]
     inputs = [p.body.inputs[0], *own, *heads, *kept, *(v for _, v in again), *(v for _, v in outside)]
     params = LoopParams(
-        close(inputs, outputs), None, len(states), len(inputs) - 1 - len(own) - len(outside), p.trip, not p.reverse
+        close(inputs, outputs),
+        cond=None,
+        states=len(states),
+        xs=len(inputs) - 1 - len(own) - len(outside),
+        trip=p.trip,
+        reverse=not p.reverse,
+        checkpoint=p.checkpoint,
     )
     values = (*(g for g, _ in xs), *stacks, *(value for value, _ in again))
     return Loop(count, tuple(init for init, _, _ in states), values, tuple(v for v, _ in outside), params).make()
 
 
 def add_stacks(a: Node, b: Node) -> Node:
-    """The sum of two stacks of one loop, element by element: a loop itself."""
-    assert isinstance(a.type, Stack)
-    i, x, y = variable("i", Type(INT64)), variable("x", a.type.element), variable("y", a.type.element)
-    body = close([i, x, y], [ADD(x, y)])
-    (total,) = items(Loop(_count(a), (), (a, b), (), LoopParams(body, None, 0, 2, None)).make())
-    return total
-
-
-def _count(stack: Node) -> Node:
-    """How many values a stack holds: the last result of the while loop, or what the loop was told."""
-    (node,) = stack.args
-    count = Loop.of(node).count
-    return items(node)[-1] if count is None else count
+    """The sum of what two loops of the same iterations stack for others, element by element: a loop itself."""
+    (node,) = a.args
+    loop = Loop.of(node)
+    p, type = loop.params, loop.element(a.typed)
+    i, x, y = variable("i", Type(INT64)), variable("x", type), variable("y", type)
+    total = KEPT(ADD(x, y)) if p.checkpoint else ADD(x, y)
+    params = LoopParams(close([i, x, y], [total]), None, 0, 2, p.trip, checkpoint=p.checkpoint)
+    count = items(node)[-1] if p.cond is not None else loop.count
+    return items(Loop(count, (), (a, b), (), params).make())[0]

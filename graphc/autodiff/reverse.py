@@ -14,6 +14,7 @@ from graphc.autodiff.activity import depending
 from graphc.autodiff.control import add_stacks, pull_control
 from graphc.errors import InternalError
 from graphc.node import Node, topological
+from graphc.ops.checkpoint import is_kept
 from graphc.ops.control import ITEM, items
 from graphc.ops.declare import accumulate
 from graphc.types import Stack
@@ -48,7 +49,9 @@ def pull_back(outputs: Sequence[Node], cotangents: Sequence[Node | None], wrt: I
 
 
 def _added(g: Node, h: Node) -> Node:
-    return add_stacks(g, h) if isinstance(g.type, Stack) else accumulate(g, h)
+    if is_kept(h) and not is_kept(g):
+        g, h = h, g
+    return add_stacks(g, h) if isinstance(g.type, Stack) or is_kept(g) else accumulate(g, h)
 
 
 def _control_parts(node: Node, gs: dict[int, Node], active: set[Node]) -> Iterable[tuple[Node, Node]]:

@@ -1,16 +1,17 @@
 """Memory access in IR: loads, stores and accumulation of one kernel, contiguous wherever the index allows.
 
 Along the lane an element next to element is one vector load; short records (`[n, 3]`) are loaded whole and
-shuffled apart; anything else is a gather.
+shuffled apart; of elements a few apart, just these are; anything else is a gather.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 
-from graphc.codegen.emit import Emitter, Pointer, Value
+from graphc.codegen.emit import BOOL, Emitter, Pointer, Value
 from graphc.codegen.indices import Indices, Lanes
 from graphc.kernel.collapse import coefficient
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
@@ -20,6 +21,7 @@ from graphc.ops.scalar import Guards
 from graphc.types import Dim, Extent, product, substitute
 
 BYTE = np.dtype(np.uint8)
+NEAR = 4  # how far apart elements are that come in one wide load
 
 
 class Access:
@@ -43,7 +45,22 @@ class Access:
         place = self._place_in_record(buffer, index)
         if place is not None and not guards:
             return self._load_from_records(pointer, index, place, at)
+        if self._is_near(pointer, step := self.indices.step(index, at)):
+            return self._load_each(pointer, index, cast("int", step), mask, at)
         return self.e.gather(pointer, self.indices.along(index, at), mask)
+
+    def _is_near(self, pointer: Pointer, step: Extent | None) -> bool:
+        """Whether one vector's elements lie in a few vectors of memory, of which a processor can load single lanes."""
+        return isinstance(step, int) and 1 < step <= NEAR and pointer.dtype.itemsize >= 4
+
+    def _load_each(self, pointer: Pointer, index: Extent, step: int, mask: Value | None, at: Lanes) -> Value:
+        """Every so many-th element: nothing is read between them, or behind the last."""
+        none, all_lanes = (self.e.splat(self.e.const(flag, BOOL), at.width) for flag in (False, True))
+        lanes = [k // step if k % step == 0 else at.width for k in range(at.width * step)]
+        held = self.e.shuffle(all_lanes if mask is None else self.e.splat(mask, at.width), none, lanes)
+        start = self.e.mul(self.indices.number(at.start), step)
+        wide = self.e.load(self.e.offset(self._row_start(pointer, index, at), start), at.width * step, held)
+        return self.e.shuffle(wide, wide, [k * step for k in range(at.width)])
 
     def _load_one(self, pointer: Pointer, index: Extent, guards: Guards, at: Lanes) -> Value:
         def read() -> Value:
@@ -129,7 +146,7 @@ class Access:
             step = self.indices.step(first.index, at)
             group = statements[:step] if isinstance(step, int) and step > 1 else statements[:1]
             whole = len(group) == step and all(
-                s.buffer is first.buffer and s.reduction is None and self._place_in_record(s.buffer, s.index) == place
+                s.buffer is first.buffer and s.reduction is None and s.index - first.index == place
                 for place, s in enumerate(group)
             )
             yield group if whole else statements[:1]

@@ -1,14 +1,17 @@
-"""A contraction of matrices as calls of BLAS; transposes are flags, never copies."""
+"""A contraction of matrices, for each index of its batch axes: code of its own, or a call of BLAS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import numpy as np
 
 from graphc.codegen.emit import ADDRESS, INT32, INT64, Emitter, Pointer, Value
+from graphc.codegen.product import Operands, emit_product
 from graphc.node import Node
-from graphc.ops.contraction import pairing
+from graphc.ops.contraction import batch_strides, pairing, summed_products
+from graphc.ops.product import Lying, Product, is_generated
 from graphc.types import Extent, product
 
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
@@ -22,68 +25,70 @@ def emit_contraction(
     evaluate: Callable[[Extent], Value | int],
     integer: np.dtype,
 ) -> None:
-    """One gemm for each index of the batch axes."""
-    (a, b), pairs = node.args, pairing(node)
-    free_a, free_b = pairs.free_a(a.ndim), pairs.free_b(b.ndim)
-    rows, columns = node.shape[len(pairs.batch_a) :][: len(free_a)], node.shape[len(pairs.batch_a) + len(free_a) :]
-    terms = tuple(a.shape[axis] for axis in pairs.axes_a)
-    m, n, k = product(rows), product(columns), product(terms)
+    """All its products; `integer` is BLAS's."""
+    (a, _), pairs, matrices = node.args, pairing(node), Product.of(node)
+    summed = pairs.axes_a[: summed_products(node)]
+    kept = [product(node.shape[axis + 1 :]) for axis in range(len(pairs.batch_a))]
+    steps = [*batch_strides(node), (*kept, *(0 for _ in summed))]
 
-    def value(extent: Extent, dtype: np.dtype = integer) -> Value:
+    def one(at: Operands, index: Sequence[Value]) -> None:
+        more = reduce(e.or_, index[len(kept) :], e.const(0, INT64))
+        if is_generated(node):
+            emit_product(e, matrices, at, evaluate, more)
+        else:
+            _call(e, matrices, at, evaluate, more, integer)
+
+    _over_batch(e, [a.shape[axis] for axis in (*pairs.batch_a, *summed)], steps, (*operands, result), evaluate, one)
+
+
+def _call(
+    e: Emitter,
+    matrices: Product,
+    at: Operands,
+    evaluate: Callable[[Extent], Value | int],
+    more: Value,
+    integer: np.dtype,
+) -> None:
+    """The call of gemm, which adds to the result if there is more than the first product; transposes are flags."""
+    m, n, k, left, right = matrices
+    dtype = at[2].dtype
+
+    def value(extent: Extent) -> Value:
         found = evaluate(extent)
-        return e.convert(found, dtype) if isinstance(found, Value) else e.const(found, dtype)
+        return e.convert(found, integer) if isinstance(found, Value) else e.const(found, integer)
 
     def leading(stride: Extent) -> Value:
-        return e.maximum(value(stride), 1) if not isinstance(stride, int) else value(max(1, stride))
+        return value(max(1, stride)) if isinstance(stride, int) else e.maximum(value(stride), 1)
 
-    flag_a, lead_a = _layout(a, free_a, pairs.axes_a)
-    flag_b, lead_b = _layout(b, pairs.axes_b, free_b)
-    function = "blas_sgemm" if node.dtype.itemsize == 4 else "blas_dgemm"
+    def flag(lying: Lying) -> Value:
+        return e.const(TRANSPOSED if lying.flipped else PLAIN, INT32)
 
-    def call(at: Sequence[Pointer]) -> None:
-        left, right, out = (Value(pointer.text, ADDRESS) for pointer in at)
-        one, zero = e.const(1, node.dtype), e.const(0, node.dtype)
-        flags = [e.const(flag, INT32) for flag in (ROW_MAJOR, flag_a, flag_b)]
-        sizes = [value(m), value(n), value(k)]
-        e.do(function, [*flags, *sizes, one, left, leading(lead_a), right, leading(lead_b), zero, out, leading(n)])
-
-    steps = [_strides(a, pairs.batch_a), _strides(b, pairs.batch_b), _strides(node, tuple(range(len(pairs.batch_a))))]
-    _over_batch(e, [a.shape[axis] for axis in pairs.batch_a], steps, (*operands, result), evaluate, call)
+    a, b, c = (Value(pointer.text, ADDRESS) for pointer in at)
+    form = [e.const(ROW_MAJOR, INT32), flag(left), flag(right), value(m), value(n), value(k)]
+    one, zero = e.const(1, dtype), e.const(0, dtype)
+    kept = zero if more.is_constant else e.select(e.ne(more, 0), one, zero)
+    scaled = [one, a, leading(left.lead), b, leading(right.lead), kept, c, leading(n)]
+    e.do("blas_sgemm" if dtype.itemsize == 4 else "blas_dgemm", [*form, *scaled])
 
 
 def _over_batch(
     e: Emitter,
     extents: Sequence[Extent],
     steps: Sequence[Sequence[Extent]],
-    at: Sequence[Pointer],
+    at: Operands,
     evaluate: Callable[[Extent], Value | int],
-    call: Callable[[Sequence[Pointer]], None],
+    one: Callable[[Operands, Sequence[Value]], None],
+    index: Sequence[Value] = (),
 ) -> None:
-    """Nested loops over the batch axes, with the three addresses moved along."""
+    """Nested loops over some axes, with the three addresses moved along."""
     if not extents:
-        call(at)
+        one(at, index)
         return
 
     def body(i: Value, _: list[Value]) -> list[Value]:
-        moved = tuple(e.offset(pointer, e.mul(i, evaluate(step[0]))) for pointer, step in zip(at, steps, strict=True))
-        _over_batch(e, extents[1:], [step[1:] for step in steps], moved, evaluate, call)
+        a, b, c = (e.offset(x, e.mul(i, evaluate(step[0]))) for x, step in zip(at, steps, strict=True))
+        _over_batch(e, extents[1:], [step[1:] for step in steps], (a, b, c), evaluate, one, (*index, i))
         return []
 
     count = evaluate(extents[0])
     e.loop(0, count if isinstance(count, int) else e.convert(count, INT64), 1, [], body)
-
-
-def _layout(x: Node, rows: tuple[int, ...], columns: tuple[int, ...]) -> tuple[int, Extent]:
-    """Whether BLAS sees the matrix transposed, and the distance between its rows as they lie."""
-    stride = _stride(x)
-    if columns and columns[-1] == x.ndim - 1:
-        return PLAIN, stride(rows[-1]) if rows else product(x.shape[axis] for axis in columns)
-    return TRANSPOSED, stride(columns[-1]) if columns else product(x.shape[axis] for axis in rows)
-
-
-def _stride(x: Node) -> Callable[[int], Extent]:
-    return lambda axis: product(x.shape[axis + 1 :])
-
-
-def _strides(x: Node, axes: tuple[int, ...]) -> list[Extent]:
-    return [_stride(x)(axis) for axis in axes]

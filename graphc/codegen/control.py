@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from graphc.codegen.emit import ADDRESS, BOOL, INT64, Emitter, Pointer, Value
+from graphc.codegen.stack import FAILED
 from graphc.kernel.fuse import Control
 from graphc.kernel.program import (
     STACK_HEAD,
@@ -29,7 +30,6 @@ from graphc.ops.control import SWITCH, Loop, items
 from graphc.types import Extent, Stack, Type
 
 BYTE = np.dtype(np.uint8)
-FAILED = 1  # a Python error is set
 POLL = 1 << 24  # scalar operations after which a loop without end looks whether it is interrupted
 
 Locate = Callable[[Node], Pointer]
@@ -218,7 +218,15 @@ class _LoopCode:
             return self.e.load(self.code.locate(self.loop.count))
         trip = self.p.trip
         found = None if trip is None else self.code.value_of(trip)
-        return self.e.const(found, INT64) if isinstance(found, int) else found
+        if not isinstance(found, int):
+            return found
+        return self._hidden(found) if self.p.whole else self.e.const(found, INT64)
+
+    def _hidden(self, count: int) -> Value:
+        """The count, not to be known by the optimiser: one iteration without a loop around it may round otherwise."""
+        place = self.e.stack(INT64, 1)
+        self.e.store(self.e.const(count, INT64), place)
+        return self.e.assign(f"load volatile i64, ptr {place.text}", INT64)
 
     def _goes_on(self, i: Value, count: Value | None) -> Value:
         if count is not None:

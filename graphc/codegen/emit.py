@@ -97,6 +97,11 @@ class Emitter(Arithmetic):
             f"call void @{name}({x.type} {x.text}, ptr {pointer.text}, i32 {x.dtype.itemsize}, {mask.type} {mask.text})"
         )
 
+    def prefetch(self, pointer: Pointer) -> None:
+        """Ask for the line of memory there, which may be anywhere, to be near soon."""
+        read, near, data = (self.const(number, INT32) for number in (0, 2, 1))
+        self.do("llvm.prefetch.p0", [Value(pointer.text, ADDRESS), read, near, data])
+
     def gather(self, pointer: Pointer, indices: Value, mask: Value | None = None) -> Value:
         """The elements at these indices, one a lane; lanes without the mask read nothing and are zero."""
         if indices.lanes == 1:

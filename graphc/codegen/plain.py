@@ -1,23 +1,24 @@
 """A program as plain functions of C: pointers to arrays and extents in, no Python and no library behind them.
 
     int64_t NAME_workspace(int64_t n)                                     bytes needed; -1: extents do not fit
-    int     NAME_run(const float *x, float *y, int64_t n, void *workspace)      0, or 1: extents do not fit
+    int     NAME_run(const float *x, float *y, int64_t n, void *workspace)      0, or what went wrong
 
 Both come as IR beside `program`. What is a plan elsewhere, made by Python for each shape, is here computed by the
 code: extents are polynomials of the dimensions given; workspace buffers lie one after another, and those of one size
-whose lives do not meet share a place. Where all sizes are known the offsets are those of the plan.
+whose lives do not meet share a place. Where all sizes are known the offsets are those of the plan. Stacks of loops
+whose length nobody knows take more memory from `malloc` (see `stack`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from graphc.codegen.emit import ADDRESS, BOOL, INT32, INT64, Emitter, Module, Value
+from graphc.codegen.emit import ADDRESS, BOOL, INT32, INT64, Emitter, Module, Pointer, Value
 from graphc.codegen.indices import Indices
 from graphc.codegen.program import ENTRY
-from graphc.errors import GraphcError
+from graphc.codegen.stack import FAILED
 from graphc.graph import Graph
 from graphc.kernel.program import ALIGNMENT, WORKSPACE, Program, Slab, place
 from graphc.node import Node
@@ -26,16 +27,20 @@ from graphc.ops.parts import SLICE
 from graphc.ops.reduction import MAX, MIN
 from graphc.types import Extent, extent_symbols, product
 
-OK, MISFIT, NO_MEMORY = range(3)  # what functions return
+OK, MISFIT, NO_MEMORY, LIMIT = range(4)  # what functions return
 ON_STACK = 4096  # the most bytes of workspace that lie on the stack
 
 
 def emit_plain(module: Module, program: Program, name: str) -> None:
     """Add both functions. The addresses of constants are those of globals, `constant_name(name, k)`."""
-    if program.nested:
-        raise GraphcError(f"{name}: loops and switches call Python's memory and signals, and are not for plain C yet")
     _emit_workspace(_Plain(Emitter(module), program), name)
     _emit_run(_Plain(Emitter(module), program), name)
+
+
+def constants(program: Program) -> list[Node]:
+    """Constant arrays that a program reads, or one nested in it."""
+    inner = [node for programs in program.nested.values() for each in programs for node in constants(each)]
+    return list(dict.fromkeys([*program.constants, *inner]))
 
 
 def constant_name(name: str, number: int) -> str:
@@ -73,30 +78,29 @@ def emit_allocating(module: Module, program: Program, name: str) -> None:
 
 
 def _emit_workspace(p: _Plain, name: str) -> None:
-    _, size = p.layout()
+    _, size = p.layout(p.program)
     p.e.line(f"ret i64 {p.e.select(p.fits(), size, p.e.const(-1, INT64)).text}")
     p.e.define(f"{name}_workspace", [f"i64 {d.text}" for d in p.dims], "i64")
 
 
 def _emit_run(p: _Plain, name: str) -> None:
     e, program, workspace = p.e, p.program, Value("%workspace", ADDRESS)
-    offsets, size = p.layout()
-    constants = [Value(f"@{constant_name(name, k)}", ADDRESS) for k in range(len(program.constants))]
-    slots = [(WORKSPACE, size), *((program.symbol_slot(s), p.symbols[s]) for s in program.symbols)]
-    slots += [(program.extent_slot(extent), p.value(extent)) for extent in program.extents]
-    slots += [(program.offset_slot(buffer), offset) for buffer, offset in zip(program.slabs, offsets, strict=True)]
-    slots += [(program.constant_slot(node), x) for node, x in zip(program.constants, constants, strict=True)]
-    plan = e.stack(INT64, 1 + max(slot for slot, _ in slots))
-    buffers = e.stack(ADDRESS, len(p.arrays) + 1)
+    places = {node: Value(f"@{constant_name(name, k)}", ADDRESS) for k, node in enumerate(constants(program))}
+    words = list(p.words(program, places))
+    plan, buffers = e.stack(INT64, program.length), e.stack(ADDRESS, len(p.arrays) + 2)
     e.branch(p.fits(), "run", "misfit")
     e.label("run")
-    for slot, x in slots:
+    for slot, x in words:
         word = x if x.dtype != ADDRESS else e.assign(f"ptrtoint ptr {x.text} to i64", INT64)
         e.store(word, e.offset(plan, slot))
     for k, x in enumerate((*p.arrays, workspace)):
         e.line(f"store ptr {x.text}, ptr {e.offset(buffers, k).text}")
+    status = Pointer(e.offset(buffers, len(p.arrays) + 1).text, INT64)
+    e.store(e.const(0, INT64), status)
     e.do(ENTRY, [Value(buffers.text, ADDRESS), Value(plan.text, ADDRESS)])
-    e.line(f"ret i32 {OK}")
+    found = e.load(status)
+    wrong = e.select(e.eq(found, FAILED), e.const(NO_MEMORY, INT32), e.const(LIMIT, INT32))
+    e.line(f"ret i32 {e.select(e.eq(found, 0), e.const(OK, INT32), wrong).text}")
     e.label("misfit")
     e.line(f"ret i32 {MISFIT}")
     e.define(f"{name}_run", [f"{x.type} {x.text}" for x in (*p.arrays, *p.dims, workspace)], "i32")
@@ -128,9 +132,21 @@ class _Plain:
             found = self.e.and_(found, self.e.ge(self.value(extent), 0))
         return found
 
-    def layout(self) -> tuple[list[Value], Value]:
-        """The offset of every workspace buffer, and the bytes in all."""
-        slabs = list(self.program.slabs.values())
+    def words(self, program: Program, constants: Mapping[Node, Value], start: int = 0) -> Iterator[tuple[int, Value]]:
+        """The words of the plan of a program, and of those nested in it, with their places."""
+        offsets, size = self.layout(program)
+        own = [(WORKSPACE, size), *((program.symbol_slot(s), self.symbols[s]) for s in program.symbols)]
+        own += [(program.extent_slot(extent), self.value(extent)) for extent in program.extents]
+        own += [(program.offset_slot(buffer), offset) for buffer, offset in zip(program.slabs, offsets, strict=True)]
+        own += [(program.constant_slot(node), constants[node]) for node in program.constants]
+        yield from ((start + slot, x) for slot, x in own)
+        for step, programs in program.nested.items():
+            for k, inner in enumerate(programs):
+                yield from self.words(inner, constants, start + program.nested_slot(step, k))
+
+    def layout(self, program: Program) -> tuple[list[Value], Value]:
+        """The offset of every workspace buffer of a program, and the bytes in all."""
+        slabs = list(program.slabs.values())
         if all(isinstance(slab.size, int) for slab in slabs):
             offsets, size = place(slabs)
             return [self.value(offset) for offset in offsets], self.value(size)

@@ -10,6 +10,7 @@ from graphc.codegen.batch import nest_for
 from graphc.codegen.blas import emit_contraction
 from graphc.codegen.control import BYTE, ControlStep, empty_stack, release_stack
 from graphc.codegen.emit import ADDRESS, INT64, Emitter, Module, Pointer, Value
+from graphc.codegen.indices import Indices
 from graphc.codegen.target import Target
 from graphc.codegen.vmath import FUNCTIONS
 from graphc.kernel.fuse import Contraction, Control, reads, writes
@@ -17,7 +18,8 @@ from graphc.kernel.kernel import Kernel
 from graphc.kernel.lower import view_base
 from graphc.kernel.program import Program, Scratch, is_small
 from graphc.node import Node
-from graphc.types import Dim, Extent, Stack
+from graphc.ops.contraction import operands
+from graphc.types import Extent, Stack
 
 ENTRY = "program"
 _PARAMETERS = ["ptr noalias %buffers", "ptr noalias %plan"]
@@ -141,7 +143,7 @@ class _Step(_Frame):
                 raise AssertionError("control flow has a function of another kind")
             case Contraction():
                 node = self.step.node
-                a, b = (self.found[view_base(arg)] for arg in node.args)
+                a, b = (self.found[view_base(arg)] for arg in operands(node))
                 emit_contraction(self.e, node, (a, b), self.found[node], self._evaluator(), blas_integer)
 
     def _find(self, node: Node) -> Pointer:
@@ -167,16 +169,5 @@ class _Step(_Frame):
         code.emit()
 
     def _evaluator(self) -> Callable[[Extent], Value | int]:
-        def evaluate(extent: Extent) -> Value | int:
-            if not isinstance(extent, Dim):
-                return extent
-            total: Value = self.e.const(0, INT64)
-            for monomial, c in extent.terms:
-                term = self.e.const(c, INT64)
-                for atom in monomial:
-                    factor = self.extents[atom] if isinstance(atom, str) else evaluate(Dim({(atom,): 1}))
-                    term = self.e.mul(term, factor)
-                total = self.e.add(total, term)
-            return total
-
-        return evaluate
+        indices = Indices(self.e, "")
+        return lambda extent: indices.evaluate(extent, self.extents)

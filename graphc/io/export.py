@@ -21,20 +21,22 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen.emit import Module
-from graphc.codegen.plain import MISFIT, NO_MEMORY, OK, constant_name, emit_plain
+from graphc.codegen.plain import LIMIT, MISFIT, NO_MEMORY, OK, constant_name, constants, emit_plain
 from graphc.codegen.program import ENTRY, emit_program
 from graphc.codegen.prototype import Prototype
+from graphc.codegen.stack import define_in_c
 from graphc.codegen.target import Target
 from graphc.errors import GraphcError
 from graphc.graph import Graph
 from graphc.kernel.fuse import fuse
 from graphc.kernel.program import ALIGNMENT, Program
-from graphc.node import Literal
+from graphc.node import Literal, Node
 from graphc.passes.pipeline import optimise
 from graphc.runtime import engine
 from graphc.runtime.function import Function
 from graphc.sym.record import replay
 from graphc.tree import TreeDef
+from graphc.types import Stack
 
 _LIBRARY = {"darwin": "lib{}.dylib", "win32": "{}.dll"}.get(sys.platform, "lib{}.so")
 _BLAS = {"blas_sgemm": "cblas_sgemm", "blas_dgemm": "cblas_dgemm"}
@@ -66,7 +68,8 @@ def export(
     With `blas=True` large products call `cblas_sgemm` and `cblas_dgemm` of the 32-bit interface, which the program
     must then be linked with; `libraries` are further words for the linker, such as `'-lopenblas'`.
 
-    Inputs without a type have those of the last call.
+    Loops and switches are code like any other; what a while loop must remember for its gradient takes memory from
+    `malloc`, and a loop that never ends cannot be interrupted. Inputs without a type have those of the last call.
     """
     if format not in ("object", "shared"):
         raise GraphcError(f"export: no format is named {format!r}; there are 'object' and 'shared'")
@@ -103,14 +106,16 @@ def _program(function: Any, blas: bool) -> Program:
     """The program anew: that of this process may call a library that is only here."""
     typed = function.graph.inputs
     outputs = replay(function.outputs, dict(zip(function.inputs, typed, strict=True)))
-    graph = optimise(Graph(typed, tuple(outputs)), blas, function.options.fast_math)
-    return Program.of(graph, fuse(graph, function.options.fuse))
+    options = function.options
+    graph = optimise(Graph(typed, tuple(outputs)), blas, options.fast_math, training=options.training)
+    return Program.of(graph, fuse(graph, options.fuse))
 
 
 def _object(unit: _Unit) -> bytes:
     """The machine code, with the program and its constants inside."""
     module = emit_program(unit.program, unit.target, np.dtype(np.int32))
-    for number, node in enumerate(unit.program.constants):
+    define_in_c(module)
+    for number, node in enumerate(constants(unit.program)):
         _embed(module, constant_name(unit.name, number), node.params[0])
     emit_plain(module, unit.program, unit.name)
     renamed = {old: new for old, new in _BLAS.items() if old in module.declarations}
@@ -172,8 +177,8 @@ _HEADER = """\
 {arrays}
  *
  * Arrays are contiguous, the last axis fastest, aligned as their elements; results overlap nothing. Functions may be
- * called from several threads at once. They return {NAME}_OK, {NAME}_MISFIT if extents do not fit the program, or
- * {NAME}_NO_MEMORY.
+ * called from several threads at once. They return {NAME}_OK, {NAME}_MISFIT if extents do not fit the program,
+ * {NAME}_NO_MEMORY, or {NAME}_LIMIT if a loop goes on after its greatest number of iterations.{notes}
  */
 #ifndef {NAME}_H
 #define {NAME}_H
@@ -184,7 +189,7 @@ _HEADER = """\
 extern "C" {{
 #endif
 
-enum {{ {NAME}_OK = {ok}, {NAME}_MISFIT = {misfit}, {NAME}_NO_MEMORY = {no_memory} }};
+enum {{ {NAME}_OK = {ok}, {NAME}_MISFIT = {misfit}, {NAME}_NO_MEMORY = {no_memory}, {NAME}_LIMIT = {limit} }};
 
 /* In {name}.c: takes its workspace from malloc. */
 {declaration};
@@ -200,6 +205,11 @@ int {name}_run({parameters}, void *workspace);
 #endif
 #endif
 """
+
+_NOTES = """
+ *
+ * A loop whose length is known only when it ends keeps what it needs later on a stack, which grows by
+ * malloc and free."""
 
 _LOADER = """\
 /* The loader of {name}: a call with a workspace from malloc. */
@@ -233,8 +243,15 @@ def _header(unit: _Unit) -> str:
         ok=OK,
         misfit=MISFIT,
         no_memory=NO_MEMORY,
+        limit=LIMIT,
+        notes=_NOTES if _has_stacks(unit.program) else "",
         **_fields(unit),
     )
+
+
+def _has_stacks(program: Program) -> bool:
+    own = any(isinstance(buffer, Node) and isinstance(buffer.type, Stack) for buffer in program.slabs)
+    return own or any(_has_stacks(inner) for programs in program.nested.values() for inner in programs)
 
 
 def _loader(unit: _Unit) -> str:

@@ -6,7 +6,8 @@ The data is pure (see `values`), so that JSON or anything else can carry it:
                {"op": "exp", "args": [0], "type": {"dtype": "float64", "shape": [3]}, "source": ["model.py", 12]}],
      "roots": [1]}
 
-Parameters that are graphs, as those of loops, are data of the same kind, with their inputs.
+Parameters that are graphs, as those of loops, are data of the same kind, with their inputs; and so are the functions of
+loops that wait for types, with what they take from outside as inputs too.
 
 Reading trusts nothing: operators are looked up by name, types are inferred again and must be those written, and
 whatever does not fit is a `GraphcError`. No code is run but that of the operators' type rules.
@@ -20,13 +21,27 @@ from typing import Any, TypeAlias, cast
 
 from graphc.errors import GraphcError
 from graphc.graph import Graph
-from graphc.io.values import Data, is_a, one_of, read_type, read_value, require_few_terms, write_type, write_value
-from graphc.node import PUBLIC, VAR, Node, Op, make, make_untyped, topological, variable
+from graphc.io.layers import check_layer
+from graphc.io.values import (
+    Data,
+    is_a,
+    one_of,
+    read_structure,
+    read_type,
+    read_value,
+    require_few_terms,
+    write_structure,
+    write_type,
+    write_value,
+)
+from graphc.node import PUBLIC, VAR, Literal, Node, Op, make, make_untyped, topological, variable
 from graphc.ops.control import ITEM
+from graphc.ops.note import CALLED
 from graphc.source import Source
 from graphc.state import STATE
-from graphc.sym.record import CALL, Template, called_from
-from graphc.sym.trace import local
+from graphc.sym.layer import SCOPE
+from graphc.sym.record import CALL, Template, called_from, static
+from graphc.sym.trace import Traced, local
 from graphc.types import Bundle, Type
 
 MakeVariable: TypeAlias = Callable[[str, "Type | None"], Node]
@@ -80,10 +95,29 @@ def _write_param(value: object) -> Data:
         case Graph():
             roots = write_flat([*value.inputs, *value.outputs])
             return {"graph": {**roots, "inputs": len(value.inputs)}}
+        case Template():
+            leaves = [None if leaf is None else {"is": _write_param(leaf.value)} for leaf in value.leaves]
+            return {"template": {"structure": write_structure(value.definition), "leaves": leaves}}
+        case Traced():
+            return {"function": _write_function(value)}
         case tuple():
             return [_write_param(item) for item in cast("tuple[object, ...]", value)]
         case _:
             return write_value(value)
+
+
+def _write_function(traced: Traced) -> Data:
+    own = traced.closed
+    nodes = [y for y in own.outputs if isinstance(y, Node)]
+    others = [None if isinstance(y, Node) else {"is": _write_param(static(own.name, y).value)} for y in own.outputs]
+    return {
+        "name": own.name,
+        **write_flat([*own.bound, *own.captured, *nodes]),
+        "inputs": len(own.bound),
+        "captured": len(own.captured),
+        "structure": write_structure(own.form),
+        "leaves": others,
+    }
 
 
 # -- reading ----------------------------------------------------------------------------------------
@@ -115,6 +149,41 @@ def _read_graph(data: Data) -> Graph:
     return graph
 
 
+def _read_function(data: Data) -> Traced:
+    """A function of variables that are local, as are those in the place of what it takes from outside."""
+    roots, form, leaves = read_flat(data, local), read_structure(data["structure"]), is_a(list, data["leaves"])
+    split, end = is_a(int, data["inputs"]), is_a(int, data["inputs"]) + is_a(int, data["captured"])
+    nodes, variables = roots[end:], {node for node in topological(roots) if node.op is VAR}
+    if not 0 <= split <= end <= len(roots) or set(roots[:end]) != variables or len(variables) != end:
+        raise GraphcError(f"a function of {len(variables)} variables does not have them, each once, as its inputs")
+    if len(leaves) != form.size or leaves.count(None) != len(nodes):
+        raise GraphcError(f"a function gives {len(nodes)} nodes in a structure of {form.size}")
+    rest = iter(nodes)
+    outputs = [next(rest) if leaf is None else _read_leaf(leaf) for leaf in leaves]
+    return Traced(is_a(str, data["name"]), tuple(roots[:split]), tuple(outputs), form, tuple(roots[split:end]))
+
+
+def _read_template(data: Data) -> Template:
+    structure, leaves = read_structure(data["structure"]), is_a(list, data["leaves"])
+    if len(leaves) != structure.size:
+        raise GraphcError(f"a call has {len(leaves)} arguments in a structure of {structure.size}")
+    called = "a recorded call"
+    return Template(structure, tuple([None if leaf is None else static(called, _read_leaf(leaf)) for leaf in leaves]))
+
+
+def _read_leaf(data: Data) -> Any:
+    """What stands in the place of a node."""
+    value = _read_param(data["is"])
+    return value.array if isinstance(value, Literal) else value
+
+
+_READERS: dict[str, Callable[[Data], Any]] = {
+    "graph": _read_graph,
+    "template": _read_template,
+    "function": _read_function,
+}
+
+
 def _read(op: Op, record: Data, before: Sequence[Node], make_variable: MakeVariable) -> Node:
     args = tuple([_at(before, index) for index in is_a(list, record.get("args", []))])
     params = _read_params(op, record.get("params", {}))
@@ -133,7 +202,10 @@ def _make(op: Op, args: tuple[Node, ...], params: tuple[Any, ...], type: Type | 
             raise GraphcError(f"a variable has a name and no arguments, not {name!r} and {len(args)}")
         return new(name, type)
     if op is CALL:
-        _check_call(args, *params)
+        check_call(args, *params)
+    elif op is CALLED:
+        function, template, index = params
+        check_layer(is_a(str, function), is_a(Template, template), args[:-1], index)
     elif op is ITEM:
         (node,), (index,) = args, params
         _check_item(node, index)
@@ -146,14 +218,17 @@ def _make(op: Op, args: tuple[Node, ...], params: tuple[Any, ...], type: Type | 
     return node
 
 
-def _check_call(args: Sequence[Node], function: Any, template: Any) -> None:
+def check_call(args: Sequence[Node], function: Any, template: Any) -> None:
     """Only public functions that are recorded may be named: one that is not may do more than make nodes."""
-    if not hasattr(PUBLIC.get(is_a(str, function)), "__wrapped__"):
+    layer = is_a(str, function).startswith(SCOPE)
+    if not layer and not hasattr(PUBLIC.get(function), "__wrapped__"):
         raise GraphcError(f"{function!r} is no function that is recorded")
     if is_a(Template, template).leaves.count(None) != len(args):
         raise GraphcError(f"a call of {function} has {len(args)} nodes in {template.leaves.count(None)} places")
     if all(arg.type is not None for arg in args):
         raise GraphcError(f"a call of {function} is recorded, but all its arguments have types")
+    if layer:
+        check_layer(function, template, args)
 
 
 def _check_item(node: Node, index: Any) -> None:
@@ -195,8 +270,10 @@ def _read_param(data: Data) -> Any:
         values = tuple([_read_param(item) for item in cast("list[Data]", data)])
         require_few_terms(values)
         return values
-    if isinstance(data, dict) and data.keys() == {"graph"}:
-        return _read_graph(data["graph"])
+    if isinstance(data, dict) and len(found := cast("dict[str, Data]", data)) == 1:
+        ((kind, content),) = found.items()
+        if kind in _READERS:
+            return _READERS[kind](content)
     return read_value(data)
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from graphc.errors import GraphcError
 from graphc.io.extent import read_extent
 from graphc.node import Literal
-from graphc.sym.record import Static, Template, static
 from graphc.tree import LEAF, TreeDef
 from graphc.types import SUPPORTED, Bundle, Dim, Extent, Stack, Type, as_dtype
 
@@ -55,9 +54,6 @@ def write_value(value: object) -> Data:
             return {"dim": _write_dim(value)}
         case Literal():
             return {"array": value.array}
-        case Template():
-            leaves = [None if leaf is None else {"is": write_value(leaf.value)} for leaf in value.leaves]
-            return {"template": {"structure": write_structure(value.definition), "leaves": leaves}}
         case type() if value in _TYPE_NAMES:
             return {"type": _TYPE_NAMES[value]}
         case _ if value is Ellipsis:
@@ -147,18 +143,6 @@ def _read_array(data: Data) -> np.ndarray:
     return array
 
 
-def _read_template(data: Data) -> Template:
-    structure, leaves = read_structure(data["structure"]), is_a(list, data["leaves"])
-    if len(leaves) != structure.size:
-        raise GraphcError(f"a call has {len(leaves)} arguments in a structure of {structure.size}")
-    return Template(structure, tuple([None if leaf is None else _read_static(leaf) for leaf in leaves]))
-
-
-def _read_static(data: Data) -> Static:
-    value = read_value(data["is"])
-    return static("a recorded call", value.array if isinstance(value, Literal) else value)
-
-
 def read_structure(data: Data) -> TreeDef:
     """The structure that data stands for."""
     if data == "leaf":
@@ -193,7 +177,6 @@ _READERS: dict[str, Callable[[Data], Any]] = {
     "complex": _read_complex,
     "dtype": _read_dtype,
     "dim": lambda data: read_extent(is_a(str, data)),
-    "template": _read_template,
     "type": lambda data: _TYPES[one_of(_TYPES.keys(), data)],
     "ellipsis": lambda data: Ellipsis,
 }

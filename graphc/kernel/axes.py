@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from graphc.node import Node
 from graphc.types import Extent, Shape
 
+PARTS = 16  # the most arguments of a concat that one kernel stores
+
 
 class AxisClasses:
     """The class of each axis of each node; `classes[node]` has one number an axis, `extents[c]` its extent."""
@@ -27,6 +29,16 @@ class AxisClasses:
 
     def __getitem__(self, node: Node) -> tuple[int, ...]:
         return tuple([self._find(c) for c in self._classes[node]])
+
+    def loops(self, node: Node) -> tuple[int, ...]:
+        """Those of the axes worth a loop: not those of one element."""
+        return tuple(c for c in self[node] if self.extents[c] != 1)
+
+    def parts(self, node: Node) -> tuple[Node, ...]:
+        """The arguments of a concat that all have the same loops: one kernel stores each in its place."""
+        if node.op.name != "concat" or len(node.args) > PARTS:
+            return ()
+        return node.args if len({self.loops(arg) for arg in node.args}) == 1 else ()
 
     def _of(self, node: Node) -> tuple[int, ...]:
         match node.op.kind, node.op.name:
@@ -105,9 +117,9 @@ class AxisClasses:
 
 
 def moved_axes(node: Node) -> frozenset[int]:
-    """The axes along which a slice, pad, flip or concat puts elements elsewhere."""
+    """The axes along which a slice, pad, flip, concat or slide puts elements elsewhere."""
     match node.op.name:
-        case "flip":
+        case "flip" | "slide" | "unslide":
             return frozenset(node.params[0])  # type: ignore[arg-type]
         case "concat":
             return frozenset({node.params[0]})  # type: ignore[arg-type]

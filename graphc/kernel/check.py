@@ -6,7 +6,7 @@ kernel nothing is read before the fold it waits for is complete; no two buffers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from graphc.errors import InternalError
 from graphc.graph import Graph
@@ -61,29 +61,42 @@ def _check_stores(where: str, kernel: Kernel, buffer: Node, statements: Sequence
     axes = {axis.name: axis.extent for axis in kernel.axes}
     if any(extent == 0 for extent in axes.values()):
         return
-    walks = {tuple(coefficient(s.index, name) for name in axes) for s in statements}
-    steps = {name: step for name, step in zip(axes, next(iter(walks))) if step is not None}
-    _require(len(walks) == 1 and len(steps) == len(axes), where, f"{_named(buffer)} is not stored along the axes")
-    starts = [s.index - total(step * Dim.symbol(name) for name, step in steps.items()) for s in statements]
-    covered = _covered([(step, axes[name]) for name, step in steps.items() if step != 0], set(starts))
+    walks = [tuple(coefficient(s.index, name) for name in axes) for s in statements]
+    walk = max(walks, key=lambda steps: sum(step != 0 for step in steps))
+    steps = {name: step for name, step in zip(axes, walk) if step is not None}
+    fits = all(other in (walk, (*walk[:-1], 0)) for other in walks) and len(steps) == len(axes)
+    _require(fits, where, f"{_named(buffer)} is not stored along the axes")
+    starts = [s.index - total(_reached(other, axes)) for other, s in zip(walks, statements)]
+    ends = {start for other, start in zip(walks, starts) if other != walk}
+    covered = _covered([(step, axes[name]) for name, step in steps.items() if step != 0], set(starts) - ends, ends)
     _require(covered == buffer.size, where, f"stores at {statements[0].index} do not count through {_named(buffer)}")
     if any(s.reduction is not None for s in statements):
         return
     _require(len(set(starts)) == len(starts), where, f"{_named(buffer)} is stored twice at {statements[0].index}")
-    idle = {name for name, step in steps.items() if step == 0 and axes[name] != 1}
-    again = {name for s in statements for name in idle & (kernel.free_axes[s.value] | set(list(axes)[:-1]))}
-    _require(not again, where, f"{_named(buffer)} is stored again along {', '.join(sorted(again))}")
+    for other, s in zip(walks, statements):
+        idle = {name for name, step in zip(axes, other) if step == 0 and axes[name] != 1}
+        again = idle & (kernel.free_axes[s.value] | set(list(axes)[:-1]))
+        _require(not again, where, f"{_named(buffer)} is stored again along {', '.join(sorted(again))}")
 
 
-def _covered(axes: list[tuple[Extent, Extent]], starts: set[Extent]) -> Extent | None:
+def _reached(steps: Iterable[Extent | None], axes: Iterable[str]) -> Iterator[Extent]:
+    return (step * Dim.symbol(name) for name, step in zip(axes, steps, strict=True) if step is not None)
+
+
+def _covered(axes: list[tuple[Extent, Extent]], starts: set[Extent], ends: set[Extent]) -> Extent | None:
     """How many positions are reached, each once and without a gap: every axis, and every run of starts, steps over
-    what is covered already. None if one does not."""
+    what is covered already, and the ends follow on the last axis. None if one does not."""
     covered: Extent = 1
+    lane = axes[-1:] if ends else []
     while axes or len(starts) > 1:
         fits = sorted((axis for axis in axes if axis[0] == covered), key=lambda axis: axis[1] != 1)
         if fits:
             axes = [axis for axis in axes if axis is not fits[0]]
             covered = covered * fits[0][1]
+            if lane and fits[0] is lane[0]:
+                if ends != {covered + k for k in range(len(ends))}:
+                    return None
+                covered = covered + len(ends)
             continue
         first = {start for start in starts if start - covered not in starts}
         count = len(starts) // len(first)

@@ -9,7 +9,7 @@ from typing import Any
 from graphc.graph import rewrite
 from graphc.kernel.kernel import Axis, Kernel, Statement, indices_of
 from graphc.node import Node, make
-from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD
+from graphc.ops.scalar import FOLD, INDEX, LOAD, inside
 from graphc.types import Dim, Extent, extent_symbols, substitute
 
 
@@ -116,7 +116,7 @@ def with_indices(node: Node, change: Callable[[Extent], Extent]) -> Node:
         case "index":
             return make(INDEX, (), (change(params[0]),))
         case "inside":
-            return make(INSIDE, (), (guarded(params[0]),))
+            return inside(guarded(params[0]))
         case _:
             return node
 

@@ -18,7 +18,8 @@ from graphc.kernel.phases import Phases
 from graphc.kernel.program import Program, Slab, place
 from graphc.kernel.units import bytes_text, count_text
 from graphc.node import CONST, Node, Op, topological
-from graphc.ops.control import LOOP, Loop
+from graphc.ops.contraction import operands
+from graphc.ops.control import LOOP, Loop, items
 from graphc.ops.scalar import LOAD
 from graphc.types import Extent, evaluate, extent_symbols, product, require_known
 
@@ -30,13 +31,17 @@ Size = Callable[[Extent], Extent]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step, or a graph, moves and computes."""
+    """What a step, or a graph, moves and computes.
+
+    `stacked` are the bytes that loops put one beside the other, a value for each iteration; nested ones count once.
+    """
 
     name: str
     read: Extent = 0
     written: Extent = 0
     flops: Extent = 0
     functions: Mapping[str, Extent] = field(default_factory=dict)  # evaluations of each elementary function
+    stacked: Extent = 0
 
     @property
     def transcendentals(self) -> Extent:
@@ -51,7 +56,9 @@ class Cost:
     def __str__(self) -> str:
         computed = [f"{count_text(count)} {name}" for name, count in self.functions.items()]
         flops = [f"{count_text(self.flops)} flops"] if self.flops != 0 else []
-        return ", ".join([f"reads {bytes_text(self.read)}", f"writes {bytes_text(self.written)}", *flops, *computed])
+        stacked = [f"stacks {bytes_text(self.stacked)}"] if self.stacked != 0 else []
+        moved = [f"reads {bytes_text(self.read)}", f"writes {bytes_text(self.written)}"]
+        return ", ".join([*moved, *flops, *computed, *stacked])
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,7 @@ def program_cost(program: Program, dims: Mapping[str, int] | None = None) -> Pro
         written=whole.written,
         flops=whole.flops,
         functions=whole.functions,
+        stacked=whole.stacked,
         steps=steps,
         workspace=workspace(program.slabs.values(), size),
         floor_bytes=total(size(_bytes(node)) for node in (*sources, *program.graph.outputs)),
@@ -156,8 +164,11 @@ def control_cost(step: Control, inner: Sequence[Cost], title: str, size: Size) -
     """The cost of a loop, and where nobody knows how long it runs, of one iteration; of a switch, its worst branch."""
     if step.node.op is not LOOP:
         return replace(max(inner, key=lambda cost: typical(cost.traffic + cost.flops)), name=title)
-    trip = Loop.of(step.node).params.trip
-    return _together(title if trip is not None else f"{title}, an iteration", inner, 1 if trip is None else size(trip))
+    loop = Loop.of(step.node)
+    trip, first = loop.params.trip, loop.params.states
+    cost = _together(title if trip is not None else f"{title}, an iteration", inner, 1 if trip is None else size(trip))
+    ys = items(step.node)[first : first + loop.ys]
+    return replace(cost, stacked=cost.stacked + total(size(_bytes(y)) for y in ys))
 
 
 def _together(name: str, costs: Sequence[Cost], times: Extent) -> Cost:
@@ -167,7 +178,8 @@ def _together(name: str, costs: Sequence[Cost], times: Extent) -> Cost:
             functions[function] += count * times  # type: ignore[assignment]
     read, written = total(cost.read for cost in costs), total(cost.written for cost in costs)
     flops = total(cost.flops for cost in costs)
-    return Cost(name, times * read, times * written, times * flops, dict(functions))
+    stacked = total(cost.stacked for cost in costs)
+    return Cost(name, times * read, times * written, times * flops, dict(functions), stacked)
 
 
 def workspace(slabs: Iterable[Slab], size: Size) -> Extent:
@@ -183,8 +195,8 @@ def workspace(slabs: Iterable[Slab], size: Size) -> Extent:
 def contraction_cost(step: Contraction, name: str = "call", size: Size = lambda extent: extent) -> Cost:
     """The cost of a library call: each operand and the result once, a multiplication and an addition for each term."""
     node = step.node
-    operands = total(size(_bytes(arg)) for arg in dict.fromkeys(node.args))
-    return Cost(name, operands, size(_bytes(node)), size(_node_flops(node)))
+    read = total(size(_bytes(arg)) for arg in dict.fromkeys(operands(node)))
+    return Cost(name, read, size(_bytes(node)), size(_node_flops(node)))
 
 
 def kernel_cost(kernel: Kernel, phases: Phases, name: str = "kernel", size: Size = lambda extent: extent) -> Cost:

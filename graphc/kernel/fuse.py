@@ -18,7 +18,9 @@ from graphc.kernel.kernel import Axis, Kernel, Statement
 from graphc.kernel.lower import Index, Lowering, MustStore, NotFusable, linear, squeezed_index, view_base
 from graphc.kernel.storage import is_costly, must_store, weights
 from graphc.node import Node, Op, make, topological
+from graphc.ops.contraction import operands
 from graphc.ops.control import ITEM, items, subgraphs
+from graphc.ops.copy import AGAIN
 from graphc.ops.scalar import FOLD
 from graphc.types import Dim
 
@@ -27,7 +29,7 @@ STATEMENTS = 32  # the most stores in one kernel
 
 @dataclass(frozen=True)
 class Contraction:
-    """A contraction left to a library: operands and result are stored."""
+    """A product of matrices, by a library or by code of its own: operands and result are stored."""
 
     node: Node
 
@@ -79,7 +81,9 @@ def fuse(graph: Graph, merge: bool = True) -> Schedule:
 
 def reads(step: Step) -> Iterable[Node]:
     """The buffers a step reads."""
-    return step.reads() if isinstance(step, Kernel) else map(view_base, step.node.args)
+    if isinstance(step, Kernel):
+        return step.reads()
+    return map(view_base, operands(step.node) if isinstance(step, Contraction) else step.node.args)
 
 
 def writes(step: Step) -> Iterable[Node]:
@@ -141,11 +145,16 @@ class _Grouping:
 
     def run(self) -> None:
         for root in self.graph.nodes:
-            if root in self.stored:
-                cone = self._cone(root)
-                self.made[root] = self._place(root, cone)
-                for node in cone:
-                    self.computed.setdefault(node, set()).add(self.made[root])
+            if root in self.stored and root.op is not AGAIN:
+                late = map(view_base, operands(root)) if root.op.kind == "contraction" else ()
+                for node in (*(x for x in dict.fromkeys(late) if x.op is AGAIN), root):
+                    self._make(node)
+
+    def _make(self, root: Node) -> None:
+        cone = self._cone(root)
+        self.made[root] = self._place(root, cone)
+        for node in cone:
+            self.computed.setdefault(node, set()).add(self.made[root])
 
     def steps(self) -> tuple[Step, ...]:
         return tuple(self._finish(group) if isinstance(group, _Group) else group for group in self.groups)
@@ -186,7 +195,7 @@ class _Grouping:
             return len(self.groups) - 1
         space = self._space(root, cone)
         earliest = max((self.made[node] for node in _frontier(cone) if node in self.made), default=0)
-        for k in reversed(range(earliest, len(self.groups))):
+        for k in reversed(range(len(self.groups) if root.op is AGAIN else earliest, len(self.groups))):
             group = self.groups[k]
             if self.merge and isinstance(group, _Group) and self._join(group, root, space):
                 return k
@@ -199,21 +208,17 @@ class _Grouping:
     def _space(self, root: Node, cone: list[Node]) -> _Space:
         """The loops of a root. Row reductions below it must run along one lane, once for each outer index."""
         value = self._value(root)
-        axes = self._loops(value.args[0] if value.op.kind == "reduction" else value)
+        axes = self.classes.loops(value.args[0] if value.op.kind == "reduction" or self.classes.parts(value) else value)
         folds = [n for n in cone if n.op.kind == "reduction" and n is not value]
         rows = {n: c for n in folds if self.classes.extents[c := self.classes[n.args[0]][-1]] != 1}
         if not rows:
             return _Space(axes, False, len(axes))
         lane = axes[-1] if axes and axes[-1] in rows.values() else next(iter(rows.values()))
         outer = axes[:-1] if axes and axes[-1] == lane else axes
-        misfits = {n for n, c in rows.items() if c != lane or set(self._loops(n)) != set(outer)}
+        misfits = {n for n, c in rows.items() if c != lane or set(self.classes.loops(n)) != set(outer)}
         if misfits:
             raise MustStore(misfits)
         return _Space((*outer, lane), True, len(outer) + 1)
-
-    def _loops(self, node: Node) -> tuple[int, ...]:
-        """The axes of a node worth a loop: not those of one element."""
-        return tuple(c for c in self.classes[node] if self.classes.extents[c] != 1)
 
     def _value(self, root: Node) -> Node:
         """What is computed whose elements, in the same order, the root stores: reshapes leave memory as it is."""
@@ -231,17 +236,19 @@ class _Grouping:
         if wide.axes:
             lowering.lane = (f"@{len(wide.axes) - 1}", self.classes.extents[wide.axes[-1]])
         try:
-            statement = self._statement(lowering, root, wide.axes)
+            statements = self._statements(lowering, root, wide.axes)
         except NotFusable:
             lowering.lane = before
             return False
-        group.statements.append(statement)
-        group.space = wide._replace(folds_lane=wide.folds_lane or statement.value.op is FOLD)
+        group.statements += statements
+        group.space = wide._replace(folds_lane=wide.folds_lane or statements[0].value.op is FOLD)
         return True
 
-    def _statement(self, lowering: Lowering, root: Node, axes: tuple[int, ...]) -> Statement:
-        """The store of a root; of a reduction over an outer axis, its accumulation."""
+    def _statements(self, lowering: Lowering, root: Node, axes: tuple[int, ...]) -> list[Statement]:
+        """The store of a root, or of each of its parts; of a reduction over an outer axis, its accumulation."""
         value = self._value(root)
+        if parts := self.classes.parts(value):
+            return self._parts(lowering, root, value, parts, axes)
         index = self._index(value, axes)
         position, home = linear(index, value.shape), squeezed_index(root.shape, value.shape, index)
         if value.op.kind != "reduction":
@@ -249,7 +256,21 @@ class _Grouping:
         else:
             element, reduction = self._reduction(lowering, value, axes)
         lowering.home[root] = home if reduction is None else None
-        return Statement(root, position, element, reduction)
+        return [Statement(root, position, element, reduction)]
+
+    def _parts(
+        self, lowering: Lowering, root: Node, value: Node, parts: tuple[Node, ...], axes: tuple[int, ...]
+    ) -> list[Statement]:
+        """The stores of the parts of a concat, which can be read when the kernel has ended."""
+        axis: int = value.params[0]  # type: ignore[assignment]
+        statements, start = list[Statement](), 0
+        for part in parts:
+            index = self._index(part, axes)
+            place = (*index[:axis], index[axis] + start, *index[axis + 1 :])
+            statements.append(Statement(root, linear(place, value.shape), lowering.element(part, index)))
+            start = start + part.shape[axis]  # type: ignore[operator]
+        lowering.home[root] = None
+        return statements
 
     def _reduction(self, lowering: Lowering, value: Node, axes: tuple[int, ...]) -> tuple[Node, Op | None]:
         """What is folded along the lane, and the reduction if outer axes remain to be accumulated over."""

@@ -22,6 +22,7 @@ from graphc.kernel.fuse import Contraction, Control, Schedule, Step, reads, writ
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.names import buffer_names
 from graphc.kernel.phases import Phases, plan_phases
+from graphc.kernel.split import split
 from graphc.kernel.unroll import unroll
 from graphc.node import CONST, PUBLIC, Literal, Node
 from graphc.ops.control import LOOP, Loop, subgraphs
@@ -63,7 +64,7 @@ class Program:
     @staticmethod
     def of(graph: Graph, schedule: Schedule) -> Program:
         """Lay out a schedule: axes collapsed, phases cut, the life of every buffer known."""
-        steps = named(graph, tuple(unroll(collapse(s)) if isinstance(s, Kernel) else s for s in schedule.steps))
+        steps = named(graph, tuple(unroll(split(collapse(s))) if isinstance(s, Kernel) else s for s in schedule.steps))
         phases = {step: plan_phases(step) for step in steps if isinstance(step, Kernel)}
         nested = {s: tuple(map(Program.of, subgraphs(s.node), s.schedules)) for s in steps if isinstance(s, Control)}
         return Program(graph, steps, phases, nested, _slabs(graph, steps, phases, nested))
@@ -170,7 +171,7 @@ class Program:
             case Kernel():
                 return len(step.values) <= SMALL and product(axis.extent for axis in step.axes) <= FEW  # type: ignore[operator]
             case Control():
-                return is_small(step, self.nested[step])
+                return not is_whole(step) and is_small(step, self.nested[step])
             case _:
                 return False
 
@@ -303,6 +304,11 @@ def _rooms(step: Control, programs: tuple[Program, ...]) -> Iterator[tuple[str, 
 def is_register(state: Node) -> bool:
     """Whether a state is small enough to be copied after an iteration, rather than its buffers exchanged."""
     return isinstance(state.size, int) and state.size * state.dtype.itemsize <= REGISTER
+
+
+def is_whole(step: Control) -> bool:
+    """Whether it must round as it does by itself: among other code, other products may be contracted."""
+    return step.node.op is LOOP and Loop.of(step.node).params.whole
 
 
 def is_small(step: Control, programs: tuple[Program, ...]) -> bool:

@@ -7,14 +7,20 @@ axis, or read shifted.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from typing import cast
 
 from graphc.graph import Graph
 from graphc.kernel.axes import AxisClasses
 from graphc.kernel.lower import squeezed_index, view_base
 from graphc.node import Node
+from graphc.ops.contraction import operands
+from graphc.ops.movement import EXPAND, TRANSPOSE, Axes
+from graphc.ops.window import SLIDE, UNSLIDE
+from graphc.types import Shape, product
 
 RECOMPUTE_LIMIT = 12  # flops of one element above which a value is stored rather than computed twice
+WINDOW_LIMIT = 36  # the same, of all its elements in overlapping windows
 TRANSCENDENTAL = 20  # what an elementary function counts for
 REDUCTION = 1000  # what a fold counts for, and the most that anything does
 
@@ -27,10 +33,15 @@ def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
     shared = {node for node, users in graph.uses().items() if len(users) > 1}
     for node in graph.nodes:
         weight[node] = _weight(node, weight, stored)
-        stored |= {view_base(arg) for arg in node.args if _is_read_too_often(arg, node, weight, shared, stored)}
+        often = {view_base(arg) for arg in node.args if _is_read_too_often(arg, node, weight, shared, stored)}
+        stored |= {node} if often and classes.parts(node) else often
+        if node.op is SLIDE or node.op is UNSLIDE:
+            stored |= {view_base(x) for x in _read_in_many_windows(node, weight)}
         below = frozenset[int]().union(*(rows[arg] for arg in node.args if arg not in stored))
         match node.op.kind, node.op.name:
-            case "contraction" | "control", _:
+            case "contraction", _:
+                stored |= {node, *map(view_base, operands(node))}
+            case "control", _:
                 stored |= {node, *map(view_base, node.args)}
             case "item", _:
                 stored.add(node)
@@ -82,7 +93,50 @@ def _is_read_too_often(
     if user.op.name == "expand":  # a trailing axis reads it once a row, a leading one again in every row
         axes: tuple[int, ...] = user.params[0]  # type: ignore[assignment]
         return min(axes) < value.ndim
-    return user.op.name in ("pad", "concat", "slice", "flip") and value in shared
+    if value not in shared:
+        return False
+    return user.op.name in ("pad", "concat", "flip") or (user.op.name == "slice" and not _is_one_place(user))
+
+
+def _is_one_place(slice: Node) -> bool:
+    """Whether a slice takes one place along some axis: its fellows take the others, and nothing is read twice."""
+    return any(n == 1 != whole for n, whole in zip(slice.shape, slice.args[0].shape, strict=True))
+
+
+def _read_in_many_windows(user: Node, weight: dict[Node, int]) -> Iterator[Node]:
+    """What is the same for all elements of a window, and so costly that it is not to be computed for each."""
+    (x,), (_, windows, _, strides, _) = user.args, cast("tuple[Axes, Axes, Shape, Axes, Axes]", user.params)
+    count = product(x.shape[axis] for axis in windows)
+    apart = product(strides) if user.op is SLIDE else 1
+    for value in _unvarying(x, windows):
+        if value.shape and not (isinstance(count, int) and weight[value] * count < WINDOW_LIMIT * apart):  # type: ignore[operator]
+            yield value
+
+
+def _unvarying(x: Node, windows: Axes) -> Iterator[Node]:
+    """The largest values below x that are computed, and the same along these axes."""
+    seen, stack = set[tuple[Node, Axes]](), [(x, windows)]
+    while stack:
+        node, axes = place = stack.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        match node.op:
+            case op if op is EXPAND and set(axes) <= set(cast("Axes", node.params[0])):
+                yield _computed(node)
+            case op if op is TRANSPOSE:
+                stack.append((node.args[0], tuple(cast("Axes", node.params[0])[axis] for axis in axes)))
+            case op if op.kind == "elementwise":
+                stack += [(arg, axes) for arg in node.args]
+            case _:
+                pass
+
+
+def _computed(node: Node) -> Node:
+    """What is moved, not computed, on the way to a node."""
+    while node.op.kind == "movement" and len(node.args) == 1:
+        (node,) = node.args
+    return node
 
 
 def _moves_data(reshape: Node) -> bool:

@@ -13,7 +13,8 @@ from graphc.kernel.collapse import with_indices
 from graphc.kernel.kernel import Axis, Kernel, Statement
 from graphc.node import Node, Op, make
 from graphc.ops.arithmetic import ADD, MAXIMUM, MINIMUM, MULTIPLY
-from graphc.ops.logic import BITWISE_AND, BITWISE_OR
+from graphc.ops.declare import uniform
+from graphc.ops.logic import BITWISE_AND, BITWISE_OR, WHERE
 from graphc.ops.scalar import FOLD
 from graphc.types import extent_symbols, substitute
 
@@ -65,10 +66,16 @@ def _copies(kernel: Kernel, short: Axis) -> dict[tuple[int, Node], Node]:
             if node.op is FOLD and node.params[1] == short.name:
                 copies[k, node] = _combined(node, [copies[j, node.args[0]] for j in range(_length(short))])
             elif node.args:
-                copies[k, node] = make(node.op, tuple([copies[k, arg] for arg in node.args]), node.params)
+                copies[k, node] = _made(node, [copies[k, arg] for arg in node.args])
             else:
                 copies[k, node] = with_indices(node, lambda index, k=k: substitute(index, {short.name: k}))
     return copies
+
+
+def _made(node: Node, args: list[Node]) -> Node:
+    """The node with these arguments; of a choice that is known now, what is chosen."""
+    known = uniform(args[0]) if node.op is WHERE else None
+    return make(node.op, tuple(args), node.params) if known is None else args[1] if known else args[2]
 
 
 def _length(axis: Axis) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, Op, Params, Sample
 from graphc.ops.declare import offence
-from graphc.ops.movement import EXPAND, Array, Axes, inverse, multilinear_jvp, permuted
-from graphc.types import Type
+from graphc.ops.movement import EXPAND, Array, Axes, behind, inverse, multilinear_jvp, permuted
+from graphc.types import Extent, Type, product
+
+if TYPE_CHECKING:
+    from graphc.ops.lanes import Lanes
 
 
 class Pairing(NamedTuple):
@@ -35,6 +38,64 @@ class Pairing(NamedTuple):
 def pairing(y: Node) -> Pairing:
     """How a contraction node pairs the axes of its arguments."""
     return Pairing(*cast("tuple[Axes, Axes, Axes, Axes]", y.params))
+
+
+def operands(y: Node) -> tuple[Node, Node]:
+    """What a contraction node reads: of an operand that is the same all along leading batch axes, that one."""
+    (a, b), pairs = y.args, pairing(y)
+    return _once(a, pairs.batch_a), _once(b, pairs.batch_b)
+
+
+def _once(x: Node, batch: Axes) -> Node:
+    return x.args[0] if x.op is EXPAND and _is_shared(x, batch) else x
+
+
+def _is_shared(x: Node, batch: Axes) -> bool:
+    new = cast("Axes", x.params[0])
+    return new == tuple(range(len(new))) and set(new) <= set(batch)
+
+
+def lies_as_matrix(a: Node, rows: Axes, columns: Axes) -> bool:
+    """Whether each group of axes is one run in memory, and one of them ends at the last axis."""
+
+    def is_run(axes: Axes) -> bool:
+        return not axes or axes == tuple(range(axes[0], axes[0] + len(axes)))
+
+    return is_run(rows) and is_run(columns) and a.ndim - 1 in rows + columns
+
+
+def summed_products(y: Node) -> int:
+    """How many of the first contracted axes run over products to be summed, as no operand lies as one matrix on them.
+
+    Along them there must be something: no product would leave no zeros.
+    """
+    (a, b), pairs = y.args, pairing(y)
+    free_a, free_b = pairs.free_a(a.ndim), pairs.free_b(b.ndim)
+    for count in range(len(pairs.axes_a)):
+        if lies_as_matrix(a, free_a, pairs.axes_a[count:]) and lies_as_matrix(b, free_b, pairs.axes_b[count:]):
+            return count
+        extent = a.shape[pairs.axes_a[count]]
+        if not isinstance(extent, int) or extent == 0:
+            break
+    return 0
+
+
+def one_product(y: Node) -> Pairing:
+    """How the axes of one of these products are paired."""
+    pairs, count = pairing(y), summed_products(y)
+    return pairs._replace(axes_a=pairs.axes_a[count:], axes_b=pairs.axes_b[count:])
+
+
+def batch_strides(y: Node) -> tuple[tuple[Extent, ...], tuple[Extent, ...]]:
+    """How many elements of each operand there are from one product to the next: along the batch, and those summed."""
+    (a, b), pairs, count = y.args, pairing(y), summed_products(y)
+    batch_a, batch_b = pairs.batch_a, pairs.batch_b
+    return _strides(a, batch_a, pairs.axes_a[:count]), _strides(b, batch_b, pairs.axes_b[:count])
+
+
+def _strides(x: Node, batch: Axes, summed: Axes) -> tuple[Extent, ...]:
+    shared = x.ndim - _once(x, batch).ndim
+    return tuple(0 if axis < shared else product(x.shape[axis + 1 :]) for axis in batch + summed)
 
 
 def _contract_type(types: Sequence[Type], params: Params) -> Type:
@@ -77,6 +138,21 @@ def _contract_vjp(g: Node, y: Node, i: int) -> Node:
     return permuted(found, inverse(pairs.batch_a + free + tuple(partner[axis] for axis in sorted(partner))))
 
 
+def _contract_batch(y: Node, args: Sequence[Node], lanes: Lanes) -> Node:
+    """Lanes of both run along together; lanes of one are a free axis of it, the first of the result's."""
+    (a, b), pairs = args, pairing(y)
+    if all(x.ndim > own.ndim for x, own in zip(args, y.args)):
+        axes_a, axes_b, batch_a, batch_b = map(behind, pairs)
+        return CONTRACT(a, b, axes_a=axes_a, axes_b=axes_b, batch_a=(0, *batch_a), batch_b=(0, *batch_b))
+    swapped = b.ndim > y.args[1].ndim
+    x, other, (axes_x, axes, batch_x, batch) = (b, a, pairs.swapped()) if swapped else (a, b, pairs)
+    x = lanes.cleared(x)
+    found = CONTRACT(x, other, axes_a=behind(axes_x), axes_b=axes, batch_a=behind(batch_x), batch_b=batch)
+    k, free = len(batch), range(len(batch) + 1, found.ndim)  # the lanes are the result's axis k
+    own, others = free[: x.ndim - 1 - k - len(axes)], free[x.ndim - 1 - k - len(axes) :]
+    return permuted(found, (k, *range(k), *((*others, *own) if swapped else free)))
+
+
 def _contract_numpy(a: Array, b: Array, axes_a: Axes, axes_b: Axes, batch_a: Axes, batch_b: Axes) -> Array:
     pairs = Pairing(axes_a, axes_b, batch_a, batch_b)
     of_a, of_b = list(range(a.ndim)), list(range(a.ndim, a.ndim + b.ndim))
@@ -97,6 +173,7 @@ CONTRACT = Op(
     numpy=_contract_numpy,
     vjp=_contract_vjp,
     jvp=multilinear_jvp,
+    batch=_contract_batch,
     flops=2,
     kind="contraction",
     samples=(

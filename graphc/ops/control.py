@@ -19,6 +19,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.graph import Graph
 from graphc.node import Node, Op, Params, make
 from graphc.ops.declare import offence
+from graphc.ops.policy import Policy, as_policy
 from graphc.types import BOOL, INT64, Bundle, Extent, Stack, Type
 
 # -- one of several results -------------------------------------------------------------------------
@@ -77,6 +78,9 @@ class LoopParams(NamedTuple):
     trip: Extent | None
     reverse: bool = False
     limit: int | None = None
+    checkpoint: Policy = None
+    joined: bool = False  # an iteration reads and makes several elements of xs and ys
+    whole: bool = False  # it computes all its results, whoever reads them: so that it rounds as another loop does
 
 
 @dataclass(frozen=True)
@@ -109,21 +113,28 @@ class Loop:
 
     def element(self, x: Type) -> Type:
         """What one iteration reads of an argument."""
-        return x.element if isinstance(x, Stack) else x.with_shape(x.shape[1:])
+        if isinstance(x, Stack):
+            return x.element
+        trip, first, *others = self.params.trip, *x.shape
+        return x.with_shape((first // trip, *others) if self.params.joined and trip is not None else tuple(others))
 
     def stacked(self, y: Type) -> Type:
         """What all iterations make of a result."""
         trip = self.params.trip
-        return Stack(y.dtype, y.shape) if trip is None else y.with_shape((trip, *y.shape))
+        if trip is None:
+            return Stack(y.dtype, y.shape)
+        return y.with_shape((trip * y.shape[0], *y.shape[1:]) if self.params.joined else (trip, *y.shape))
 
 
 def _loop_type(types: Sequence[Type], params: Params) -> Type:
-    body, cond, states, xs, trip, _, _ = p = LoopParams(*cast("tuple[Any, ...]", params))
+    body, cond, states, xs, trip, *_ = p = LoopParams(*cast("tuple[Any, ...]", params))
+    if as_policy("loop", p.checkpoint) != p.checkpoint:
+        raise DTypeError(offence("loop", f"{p.checkpoint!r:.40} is no policy", "give 'auto', a number or bytes"))
     rest = list(types)[trip is None and cond is None :]
     loop = Loop(None, (), (), (), p)
     init, captured = rest[:states], rest[states + xs :]
     for x in rest[states : states + xs]:
-        if isinstance(x, Stack) is not (trip is None) or (trip is not None and (not x.shape or x.shape[0] != trip)):
+        if isinstance(x, Stack) is not (trip is None) or (trip is not None and not _is_for(x, trip, p.joined)):
             raise ShapeError(offence("loop", f"{x} has no element for each of {trip} iterations", "give one for each"))
     _require_types("loop", [Type(INT64), *init, *map(loop.element, rest[states : states + xs]), *captured], body)
     require_invariant("loop", [x.name for x in body.inputs[1:]], init, [y.typed for y in body.outputs[:states]])
@@ -135,6 +146,11 @@ def _loop_type(types: Sequence[Type], params: Params) -> Type:
         shown = ", ".join(str(y.type) for y in cond.outputs)
         raise DTypeError(offence("loop", f"a condition of {shown} is no bool", "compare, or reduce by sym.any"))
     return Bundle(types=(*init, *ys, Type(INT64)))
+
+
+def _is_for(x: Type, trip: Extent, joined: bool) -> bool:
+    """Whether an array has elements for each of so many iterations."""
+    return bool(x.shape) and x.shape[0] == (trip * (x.shape[0] // trip) if joined else trip)
 
 
 def require_invariant(name: str, names: Sequence[str], before: Sequence[Type], after: Sequence[Type]) -> None:

@@ -13,12 +13,13 @@ from operator import add, and_
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from graphc.errors import DTypeError, ShapeError
-from graphc.node import CONST, PUBLIC, Literal, Node, Op, Params, Sample
+from graphc.node import CONST, PUBLIC, Literal, Node, Op, Params, Sample, make
 from graphc.source import show_source, user_source
 from graphc.types import DType, Type
 
 if TYPE_CHECKING:
     from graphc.codegen.emit import Value
+    from graphc.ops.lanes import Lanes
 
 Derivative: TypeAlias = "Callable[..., Node | None] | None"
 Interval: TypeAlias = tuple[float, float]
@@ -54,6 +55,7 @@ def elementwise(
         vjp=_vjp(derivatives) if derivatives else None,
         jvp=_jvp(derivatives) if derivatives else None,
         element=element,
+        batch=each,
         samples=tuple([Sample((shape,) * len(domains), {}, domains) for shape in SHAPES]),
         flops=0 if transcendental else flops,
         transcendental=transcendental,
@@ -78,6 +80,11 @@ def require_same(name: str, types: Sequence[Type]) -> None:
     if any(type.dtype != first.dtype for type in others):
         what = f"{' and '.join(map(str, types))} have different dtypes"
         raise DTypeError(offence(name, what, f"cast one of them, as sym.{name} does"))
+
+
+def each(y: Node, args: Sequence[Node], lanes: Lanes) -> Node:
+    """The batching rule of what is done element by element: the same to the elements of all lanes."""
+    return make(y.op, tuple(lanes.all(y, args)), y.params)
 
 
 def offence(name: str, what: str, way_out: str) -> str:

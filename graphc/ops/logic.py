@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc.errors import DTypeError
 from graphc.node import Node, Op, Params, Sample
-from graphc.ops.declare import elementwise, offence, require_same, select, through_mask
+from graphc.ops.declare import each, elementwise, offence, require_same, select, through_mask
 from graphc.types import BOOL, DType, Type
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ CAST = Op(
     vjp=lambda g, y, i: through_mask(lambda g: _as_float(g, y, y.args[0].dtype), g),
     jvp=lambda y, tangents: None if tangents[0] is None else _as_float(tangents[0], y, y.dtype),
     element=lambda e, x, dtype: e.convert(x, dtype),
+    batch=each,
     samples=tuple(
         [Sample(((2, 3),), {"dtype": np.dtype(name)}, ((0.0, 100.0),)) for name in ("bool", "int8", "uint32", "int64")]
         + [Sample(((2, 3),), {"dtype": np.dtype(name)}, ((-9.0, 9.0),)) for name in ("float32", "float64")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from itertools import pairwise
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from graphc.errors import ShapeError
 from graphc.node import Node, Op, Params, Sample, constant, make
 from graphc.ops.declare import Mask, offence, unmask
 from graphc.types import Extent, Shape, Type, product
+
+if TYPE_CHECKING:
+    from graphc.ops.lanes import Lanes
 
 Axes: TypeAlias = tuple[int, ...]
 Index: TypeAlias = tuple[Extent, ...]
@@ -41,6 +44,11 @@ def moved(rule: Callable[[Node], Node], g: Node) -> Node:
     return reduce(lambda inner, mask: mask.apply(inner), reversed(masks), rule(inner))
 
 
+def behind(axes: Axes) -> Axes:
+    """The same axes, one further back: where they are behind lanes."""
+    return tuple([axis + 1 for axis in axes])
+
+
 def movement(
     name: str,
     params: tuple[str, ...],
@@ -48,12 +56,14 @@ def movement(
     infer: Callable[..., Type],
     source: Callable[..., Index],
     vjp: Callable[..., Node],
+    batch: Callable[..., Params],
     numpy: Callable[..., Array],
     samples: tuple[Sample, ...],
 ) -> Op:
     """An operator whose element at `index` is its argument's element at `source(index, x, *params)`.
 
-    `infer(x, *params)` is its type and `vjp(g, x, *params)` its cotangent, where x is the argument's type.
+    `infer(x, *params)` is its type and `vjp(g, x, *params)` its cotangent, where x is the argument's type;
+    `batch(x, *params)` are the parameters for an x with lanes in front.
     """
 
     def pull(read: Read, y: Node, index: Index) -> Node:
@@ -66,6 +76,7 @@ def movement(
         vjp=lambda g, y, i: moved(lambda g: vjp(g, y.args[0].typed, *y.params), g),
         jvp=multilinear_jvp,
         pull=pull,
+        batch=lambda y, args, lanes: make(y.op, tuple(args), batch(args[0].typed, *y.params)),
         numpy=numpy,
         samples=samples,
     )
@@ -109,6 +120,11 @@ def _unexpanded(x: Node, axes: Axes) -> Node | None:
     return EXPAND(x.args[0], axes=tuple(rest), extents=tuple(rest.values())) if rest else x.args[0]
 
 
+def _expand_batch(y: Node, args: Sequence[Node], lanes: Lanes) -> Node:
+    axes, extents = cast("tuple[Axes, Shape]", y.params)
+    return EXPAND(*args, axes=behind(axes), extents=extents)
+
+
 EXPAND = Op(
     name="expand",
     params=("axes", "extents"),  # new axes, by their places in the result
@@ -116,6 +132,7 @@ EXPAND = Op(
     pull=_expand_pull,
     vjp=_expand_vjp,
     jvp=multilinear_jvp,
+    batch=_expand_batch,
     numpy=_expand_numpy,
     samples=(
         Sample(((3,),), {"axes": (0,), "extents": (2,)}),
@@ -160,6 +177,7 @@ TRANSPOSE = movement(
     infer=_transpose_type,
     source=_transpose_source,
     vjp=_transpose_vjp,
+    batch=lambda x, axes: ((0, *behind(axes)),),
     numpy=np.transpose,
     samples=(
         Sample(((2, 3),), {"axes": (1, 0)}),
@@ -192,6 +210,7 @@ FLIP = movement(
     infer=_flip_type,
     source=_flip_source,
     vjp=_flip_vjp,
+    batch=lambda x, axes: (behind(axes),),
     numpy=np.flip,
     samples=(Sample(((5,),), {"axes": (0,)}), Sample(((2, 3, 4),), {"axes": (0, 2)})),
 )
@@ -247,6 +266,7 @@ RESHAPE = movement(
     infer=_reshape_type,
     source=_reshape_source,
     vjp=_reshape_vjp,
+    batch=lambda x, shape: ((x.shape[0], *shape),),
     numpy=np.reshape,
     samples=(
         Sample(((6,),), {"shape": (2, 3)}),

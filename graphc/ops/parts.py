@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, Op, Params, Sample, constant, make
 from graphc.ops.declare import offence
 from graphc.ops.logic import WHERE
-from graphc.ops.movement import Array, Axes, Index, Read, Tangents, fill, moved, movement
+from graphc.ops.movement import Array, Axes, Index, Read, Tangents, behind, fill, moved, movement
 from graphc.ops.scalar import Guard, Guards, inside
 from graphc.types import Extent, Shape, Type
+
+if TYPE_CHECKING:
+    from graphc.ops.lanes import Lanes
 
 Padding: TypeAlias = tuple[Index, Index, Axes, float]
 
@@ -51,6 +54,7 @@ SLICE = movement(
     infer=_slice_type,
     source=_slice_source,
     vjp=_slice_vjp,
+    batch=lambda x, starts, extents, steps: ((0, *starts), (x.shape[0], *extents), (1, *steps)),
     numpy=_slice_numpy,
     samples=(
         Sample(((5,),), {"starts": (1,), "extents": (3,), "steps": (1,)}),
@@ -118,6 +122,7 @@ PAD = replace(
         infer=_pad_type,
         source=_pad_source,
         vjp=_pad_vjp,
+        batch=lambda x, low, high, interior, value: ((0, *low), (0, *high), (0, *interior), value),
         numpy=_pad_numpy,
         samples=(
             Sample(((3,),), {"low": (1,), "high": (2,), "interior": (0,), "value": 0}),
@@ -169,6 +174,10 @@ def _concat_jvp(y: Node, tangents: Tangents) -> Node | None:
     return make(CONCAT, tuple(fill(0, x.typed) if t is None else t for x, t in zip(y.args, tangents)), y.params)
 
 
+def _concat_batch(y: Node, args: Sequence[Node], lanes: Lanes) -> Node:
+    return make(CONCAT, tuple(lanes.all(y, args)), behind(cast("Axes", y.params)))
+
+
 def _concat_pull(read: Read, y: Node, index: Index) -> Node:
     (axis,) = cast("Axes", y.params)
     pieces: list[tuple[Guards, Node]] = []
@@ -193,6 +202,7 @@ CONCAT = Op(
     infer=_concat_type,
     vjp=_concat_vjp,
     jvp=_concat_jvp,
+    batch=_concat_batch,
     pull=_concat_pull,
     numpy=_concat_numpy,
     samples=(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
-from graphc.node import Node, Op, Params, Sample
+from graphc.node import Node, Op, Params, Sample, make
 from graphc.ops.declare import offence, through_mask
 from graphc.ops.logic import CAST, WHERE
-from graphc.ops.movement import EXPAND, Array, Axes, Tangents, fill, moved, multilinear_jvp
+from graphc.ops.movement import EXPAND, Array, Axes, Tangents, behind, fill, moved, multilinear_jvp
 from graphc.ops.parts import CONCAT, part
 from graphc.types import INT64, DType, Type
 
@@ -64,6 +64,7 @@ def _reduction(
         numpy=numpy,
         vjp=vjp,
         jvp=jvp,
+        batch=lambda y, args, lanes: make(y.op, tuple(args), (behind(_axes(y.params)),)),
         samples=SAMPLES,
         flops=1,
         kind="reduction",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from graphc.node import Node, Op, Params
+from graphc.node import Node, Op, Params, constant
 from graphc.types import BOOL, INT64, DType, Extent, Type
 
 Guard: TypeAlias = "tuple[Extent, Extent, Extent]"
@@ -34,5 +34,11 @@ def index_value(index: Extent) -> Node:
 
 
 def inside(guards: Guards) -> Node:
-    """Whether all guards hold, as a bool scalar."""
-    return INSIDE(guards=guards)
+    """Whether all guards hold, as a bool scalar: a constant, if that is known."""
+    unknown: list[Guard] = []
+    for index, low, high in guards:
+        if not (isinstance(index, int) and isinstance(low, int) and isinstance(high, int)):
+            unknown.append((index, low, high))
+        elif not low <= index < high:
+            return constant(False)
+    return INSIDE(guards=tuple(unknown)) if unknown else constant(True)

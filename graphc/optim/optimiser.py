@@ -13,7 +13,8 @@ from graphc.autodiff.api import grad
 from graphc.errors import BindError
 from graphc.node import Node
 from graphc.state import State, state
-from graphc.tree import Tree, flatten, unflatten
+from graphc.tree import Tree, flatten, map_tree, unflatten
+from graphc.types import Extent
 
 Slots: TypeAlias = dict[str, Any]  # named structures; 'step' counts the steps done
 Rate: TypeAlias = "float | Node | Callable[[Node], Any]"  # a number, a node, or a schedule
@@ -26,7 +27,7 @@ class Optimiser:
 
     `slots(params)` are the arrays that the optimiser starts with. `update(params, grads, slots)`, a pure function of
     nodes, gives new parameters and new slots. Where parameters are states, `updates` and `minimize` make states of
-    the slots, too, and give what `graphc.compile(…, updates=…)` takes.
+    the slots, too, and give what `graphc.compile(…, updates=…)` takes; `epoch` takes many steps in one call.
 
     >>> import graphc
     >>> w = graphc.state(8.0, 'w')
@@ -46,11 +47,48 @@ class Optimiser:
     def updates(self, params: Tree, grads: Tree) -> dict[State, Node]:
         """The updates of states, and of new ones for the slots, given the gradients."""
         _require_states(params)
-        slots = {name: _as_states(name, start, params) for name, start in self.slots(params).items()}
-        states, form = flatten((params, slots))
-        new, after = flatten(self.update(params, grads, slots))
-        assert after == form
-        return dict(zip(states, new, strict=True))
+        slots = self._states(params)
+        return _changes((params, slots), self.update(params, grads, slots))
+
+    def epoch(
+        self, loss: Callable[[Any, Any], Node], params: Tree, data: Tree, batch: int
+    ) -> tuple[Node, dict[State, Node]]:
+        """The mean loss over the data, and the updates of states, of a step for every `batch` rows, one after another.
+
+        `loss(params, rows)` is the mean over the rows it is given, `data` a node or a structure of nodes whose first
+        axes run over the same rows. What is left at the end, less than a batch, makes the last step.
+
+        >>> import graphc
+        >>> from graphc import sym
+        >>> w, x = graphc.state(0.0, 'w'), sym.var('x', shape=('n',))
+        >>> mean, updates = graphc.optim.sgd(0.5).epoch(lambda w, x: sym.mean((w - x) ** 2), w, x, batch=2)
+        >>> graphc.compile(x, mean, updates=updates)([1, 3, 5]), w.get()
+        (array(6.33333333), array(5.))
+        """
+        _require_states(params)
+        slots, rows = self._states(params), _rows(data, batch)
+        whole = rows // batch * batch
+
+        def step(before: Any, some: Tree) -> tuple[Tree, Node]:
+            value = loss(before[0], some)
+            return self.update(before[0], grad(value, before[0]), before[1]), value
+
+        def last() -> tuple[Tree, Node]:
+            new, value = step(after, map_tree(lambda x: x[whole:], data))
+            return new, total + (rows - whole) * value
+
+        def batches(x: Node) -> Node:
+            return x[:whole].reshape(rows // batch, batch, *x.shape[1:])
+
+        after, losses = sym.scan(step, (params, slots), map_tree(batches, data))
+        total = batch * sym.sum(losses)
+        some_left = rows > whole if isinstance(rows, int) else sym.asarray(rows - whole) > 0  # type: ignore[operator]
+        after, total = sym.cond(some_left, last, lambda: (after, total))
+        return total / rows, _changes((params, slots), after)
+
+    def _states(self, params: Tree) -> Slots:
+        """New states for the slots."""
+        return {name: _as_states(name, start, params) for name, start in self.slots(params).items()}
 
 
 def each(names: Sequence[str], rule: Rule, learning_rate: Rate, clip: Callable[[Tree], Tree] | None) -> Optimiser:
@@ -82,7 +120,9 @@ def each(names: Sequence[str], rule: Rule, learning_rate: Rate, clip: Callable[[
 
 def rate_at(learning_rate: Rate, step: Node) -> Node:
     """The learning rate after so many steps."""
-    return sym.asarray(learning_rate(step) if callable(learning_rate) else learning_rate)
+    if isinstance(learning_rate, Node) or not callable(learning_rate):  # a node can be called, too
+        return sym.asarray(learning_rate)
+    return sym.asarray(learning_rate(step))
 
 
 def like(x: Node, w: Node) -> Node:
@@ -96,6 +136,25 @@ def gradient_leaves(params: Tree, grads: Tree) -> list[Node]:
     if given != wanted:
         raise BindError(f"update: {len(gs)} gradients in another structure than the {wanted.size} parameters")
     return gs
+
+
+def _changes(before: Tree, after: Tree) -> dict[State, Node]:
+    """The updates of states from one structure to another."""
+    (states, form), (new, same) = flatten(before), flatten(after)
+    assert same == form
+    return dict(zip(states, new, strict=True))
+
+
+def _rows(data: Tree, batch: int) -> Extent:
+    """How many rows all of the data have."""
+    leaves = flatten(data)[0]
+    counts = list(dict.fromkeys(x.shape[0] if isinstance(x, Node) and x.type and x.shape else None for x in leaves))
+    if batch < 1 or len(counts) != 1 or counts[0] is None:
+        shown = ", ".join(str(x.type or x.name) if isinstance(x, Node) else repr(x) for x in leaves) or "nothing"
+        raise BindError(
+            f"epoch: {shown} cannot be cut into batches of {batch}; give nodes with types and equal first axes"
+        )
+    return counts[0]
 
 
 def _require_states(params: Tree) -> None:

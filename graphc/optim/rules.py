@@ -142,12 +142,12 @@ def lamb(
 def _adam(
     w: Node, g: Node, slots: Slots, t: Node, betas: tuple[float, float], epsilon: float
 ) -> tuple[Node, dict[str, Node]]:
-    """Adam's direction, and the new moments. The corrections are float64: 1-β₂ᵗ is small at first."""
+    """Adam's direction, and the new moments. The corrections are factors, float64 as long as they are scalars."""
     beta1, beta2 = betas
     m = beta1 * slots["mean"] + (1 - beta1) * g
     v = beta2 * slots["square"] + (1 - beta2) * g * g
-    m_hat, v_hat = m / like(1 - beta1**t, w), v / like(1 - beta2**t, w)
-    return m_hat / (sym.sqrt(v_hat) + epsilon), {"mean": m, "square": v}
+    m_hat, root = m * like(1 / (1 - beta1**t), w), sym.sqrt(v) * like(1 / sym.sqrt(1 - beta2**t), w)
+    return m_hat / (root + epsilon), {"mean": m, "square": v}
 
 
 def _decayed(g: Node, w: Node, weight_decay: float) -> Node:

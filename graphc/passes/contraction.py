@@ -1,33 +1,39 @@
-"""Contractions: which become products and sums inside kernels, and which are matrices for a library.
+"""Contractions: which become products and sums inside kernels, and which are products of matrices.
 
 A vector against a matrix, or few terms a sum, is bound by memory: it becomes a product and a sum, which fuse with
-what is around them. The others go to BLAS as matrices; where an operand does not lie in memory as one, a
-transposed copy of it is made first.
+what is around them. The others are products of matrices, by generated code or by BLAS; where an operand does
+not lie in memory as one, or not as generated code takes it, a transposed copy of it is made first.
 """
 
 from __future__ import annotations
 
 from graphc.graph import Graph
-from graphc.node import Node, make
-from graphc.ops.contraction import CONTRACT, Pairing, pairing
+from graphc.node import VAR, Node, make
+from graphc.ops.contraction import CONTRACT, Pairing, lies_as_matrix, operands, pairing, summed_products
 from graphc.ops.movement import EXPAND, RESHAPE, TRANSPOSE, Axes
+from graphc.ops.product import Product, is_generated
 from graphc.ops.reduction import SUM
 from graphc.types import Extent, product
 
+MANY_ROWS = 32  # of a product that pay for a copy of its right operand
+FEW_ROWS = 8  # the same, if it is a variable: that of a loop's body, which may be copied once for all iterations
+MANY_TERMS = 32  # of each of several products whose sum needs no operand copied
 FEW_TERMS = 4  # a sum of so few products is computed where it is read
-LIBRARY_DTYPES = ("float32", "float64")
+FLOATS = ("float32", "float64")
 
 
 def arrange_contractions(graph: Graph, library: bool = True) -> Graph:
-    """Every contraction as products and sums, or as one of matrices that a library takes as they lie."""
+    """Every contraction as products and sums, or as one of matrices that a library, or our code, takes as they lie."""
 
     def rule(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op is not CONTRACT:
             return make(node.op, args, node.params) if args else node
         pairs, args = absorb_transposes(pairing(node), args)
         new = CONTRACT(*args, **pairs._asdict())
-        wanted = library and new.dtype.name in LIBRARY_DTYPES
-        return _as_matrices(new) if wanted and not _is_vector_like(new) else generated(new)
+        if new.dtype.name not in FLOATS or _is_vector_like(new):
+            return summed(new)
+        matrices = _upright(_as_matrices(new))
+        return matrices if library or is_generated(matrices) else summed(new)
 
     return graph.rebuild(rule)
 
@@ -66,7 +72,7 @@ def _extent(x: Node, axes: Axes) -> Extent:
 # -- inside kernels -------------------------------------------------------------------------------
 
 
-def generated(node: Node) -> Node:
+def summed(node: Node) -> Node:
     """The contraction as a product and a sum, laid out as the larger operand where the other is a vector."""
     (a, b), pairs = node.args, pairing(node)
     if 1 in [_extent(b, pairs.free_b(b.ndim))]:
@@ -119,7 +125,7 @@ def _reshape(x: Node, shape: tuple[Extent, ...]) -> Node:
     return x if x.shape == shape else RESHAPE(x, shape=shape)
 
 
-# -- for a library --------------------------------------------------------------------------------
+# -- as matrices ----------------------------------------------------------------------------------
 
 
 def _as_matrices(node: Node) -> Node:
@@ -127,9 +133,16 @@ def _as_matrices(node: Node) -> Node:
     (a, b), pairs = node.args, pairing(node)
     order = sorted(range(len(pairs.axes_a)), key=pairs.axes_a.__getitem__)
     pairs = pairs._replace(axes_a=tuple(pairs.axes_a[k] for k in order), axes_b=tuple(pairs.axes_b[k] for k in order))
+    ordered = CONTRACT(a, b, **pairs._asdict())
+    if summed_products(ordered) and _is_long(Product.of(ordered).k):
+        return ordered
     pairs, a = _lay_out(pairs, a)
     swapped, b = _lay_out(pairs.swapped(), b)
     return CONTRACT(a, b, **swapped.swapped()._asdict())
+
+
+def _is_long(terms: Extent) -> bool:
+    return not isinstance(terms, int) or terms >= MANY_TERMS
 
 
 def _lay_out(pairs: Pairing, a: Node) -> tuple[Pairing, Node]:
@@ -142,10 +155,23 @@ def _lay_out(pairs: Pairing, a: Node) -> tuple[Pairing, Node]:
     return pairs._replace(axes_a=columns, batch_a=tuple(range(batch))), copied
 
 
-def lies_as_matrix(a: Node, rows: Axes, columns: Axes) -> bool:
-    """Whether each group of axes is one run in memory, and one of them ends at the last axis."""
+def _upright(node: Node) -> Node:
+    """A transposed right operand copied, if the product is then generated, and has rows enough to pay for that."""
+    (a, b), pairs, (m, _, _, _, right) = node.args, pairing(node), Product.of(node)
+    enough = FEW_ROWS if b.op is VAR else MANY_ROWS
+    if not right.flipped or (isinstance(m, int) and m < enough):
+        return node
+    batch, terms = len(pairs.batch_b), len(pairs.axes_b)
+    copied = _copied(b, operands(node)[1], pairs.batch_b + pairs.axes_b + pairs.free_b(b.ndim))
+    moved = pairs._replace(axes_b=tuple(range(batch, batch + terms)), batch_b=tuple(range(batch)))
+    copying = CONTRACT(a, copied, **moved._asdict())
+    return copying if is_generated(copying) else node
 
-    def is_run(axes: Axes) -> bool:
-        return not axes or axes == tuple(range(axes[0], axes[0] + len(axes)))
 
-    return is_run(rows) and is_run(columns) and a.ndim - 1 in rows + columns
+def _copied(b: Node, once: Node, axes: Axes) -> Node:
+    """b with its axes in another order; where it is the same all along the first ones, one copy serves."""
+    shared = b.ndim - once.ndim
+    if not shared or axes[:shared] != tuple(range(shared)):
+        return TRANSPOSE(b, axes=axes)
+    inner = TRANSPOSE(once, axes=tuple(axis - shared for axis in axes[shared:]))
+    return EXPAND(inner, axes=axes[:shared], extents=b.shape[:shared])

@@ -13,7 +13,7 @@ from typing import cast
 from graphc.graph import Graph
 from graphc.node import Node, make, topological, variable
 from graphc.ops.control import ITEM, LOOP, SWITCH, Loop, LoopParams, items, subgraphs
-from graphc.ops.movement import EXPAND
+from graphc.ops.movement import EXPAND, TRANSPOSE
 from graphc.sym.record import replay
 from graphc.sym.trace import close
 from graphc.types import Bundle, Stack
@@ -23,7 +23,7 @@ def tidy_control(graph: Graph) -> Graph:
     """The same function, with less to do in its loops and switches."""
     if not any(node.op.kind == "control" for node in graph.nodes):
         return graph
-    return _prune(_hoist(_share(graph)))
+    return _prune(_hoist(_sink(_share(graph))))
 
 
 def inside_control(graph: Graph, run: Callable[[Graph], Graph]) -> Graph:
@@ -97,19 +97,56 @@ def _inputs(loop: Loop, among: Loop | None = None) -> list[Node]:
 # -- what never changes, moved out ----------------------------------------------------------------------
 
 
+def _sink(graph: Graph) -> Graph:
+    """Captured values taken before they are spread or transposed, which costs nothing where they are read."""
+    return _with_loops(graph, _sunk)
+
+
+def _sunk(loop: Loop) -> Node:
+    bases = dict.fromkeys(map(_before_movement, loop.captured))
+    if len(bases) == len(loop.captured) and all(map(is_, bases, loop.captured)):
+        return loop.make()
+    own = {base: variable(base.name, base.type) for base in bases}
+    inside, count = replay(loop.captured, own), len(loop.captured)
+
+    def over(graph: Graph) -> Graph:
+        start = len(graph.inputs) - count
+        outputs = replay(graph.outputs, dict(zip(graph.inputs[start:], inside)))
+        return close([*graph.inputs[:start], *own.values()], outputs)
+
+    p = loop.params
+    params = p._replace(body=over(p.body), cond=None if p.cond is None else over(p.cond))
+    return replace(loop, captured=tuple(own), params=params).make()
+
+
 def _hoist(graph: Graph) -> Graph:
     """What a body computes from captured values alone, computed once outside."""
+    return _with_loops(graph, lambda loop: _moved_out(loop, _invariant(loop)))
+
+
+def hoist_copies(graph: Graph) -> Graph:
+    """Transposed copies of captured values, made once outside."""
+    return _with_loops(graph, lambda loop: _moved_out(loop, _transposed(loop)))
+
+
+def _with_loops(graph: Graph, change: Callable[[Loop], Node]) -> Graph:
+    """Each loop replaced by what a function makes of it."""
 
     def rule(node: Node, args: tuple[Node, ...]) -> Node:
         node = make(node.op, args, node.params) if args else node
-        return _hoisted(Loop.of(node)) or node if node.op is LOOP else node
+        return change(Loop.of(node)) if node.op is LOOP else node
 
-    return graph.rebuild(rule)
+    return graph.rebuild(rule) if any(node.op is LOOP for node in graph.nodes) else graph
 
 
-def _hoisted(loop: Loop) -> Node | None:
-    body, p = loop.params.body, loop.params
-    captured = body.inputs[1 + p.states + p.xs :]
+def _captured(loop: Loop) -> tuple[Node, ...]:
+    """What a body calls the captured values."""
+    return loop.params.body.inputs[1 + loop.params.states + loop.params.xs :]
+
+
+def _invariant(loop: Loop) -> list[Node]:
+    body = loop.params.body
+    captured = _captured(loop)
     order, fixed, varying = body.nodes, set(captured), set(body.inputs) - set(captured)
     for node in order:
         if not varying.isdisjoint(node.args):
@@ -117,23 +154,33 @@ def _hoisted(loop: Loop) -> Node | None:
         elif not fixed.isdisjoint(node.args):
             fixed.add(node)
     reads = [arg for node in order if node in varying for arg in node.args]
-    wanted = dict.fromkeys(_before_spread(node) for node in (*reads, *body.outputs) if node in fixed)
-    moved = [node for node in wanted if node.args and not isinstance(node.type, Bundle | Stack)]
+    wanted = dict.fromkeys(_before_movement(node) for node in (*reads, *body.outputs) if node in fixed)
+    return [node for node in wanted if node.args and not isinstance(node.type, Bundle | Stack)]
+
+
+def _before_movement(node: Node) -> Node:
+    """A value before it is spread over more axes or transposed, which costs nothing where it is read."""
+    while node.op in (EXPAND, TRANSPOSE):
+        (node, *_) = node.args
+    return node
+
+
+def _transposed(loop: Loop) -> list[Node]:
+    captured = set(_captured(loop))
+    return [node for node in loop.params.body.nodes if node.op is TRANSPOSE and not captured.isdisjoint(node.args)]
+
+
+def _moved_out(loop: Loop, moved: Sequence[Node]) -> Node:
+    """The loop with some values captured that its body computes from captured ones."""
     if not moved:
-        return None
+        return loop.make()
+    body, p = loop.params.body, loop.params
     own = [variable(node.op.name, node.type) for node in moved]
     outputs = replay(body.outputs, dict(zip(moved, own)))
-    outside = replay(moved, dict(zip(captured, loop.captured)))
+    outside = replay(moved, dict(zip(_captured(loop), loop.captured)))
     cond = p.cond if p.cond is None else close([*p.cond.inputs, *own], p.cond.outputs)
     params = p._replace(body=close([*body.inputs, *own], outputs), cond=cond)
     return replace(loop, captured=(*loop.captured, *outside), params=params).make()
-
-
-def _before_spread(node: Node) -> Node:
-    """A value before it is spread over more axes, which costs nothing where it is read."""
-    while node.op is EXPAND:
-        (node,) = node.args
-    return node
 
 
 # -- what nobody needs, left out ------------------------------------------------------------------------
@@ -175,11 +222,16 @@ def _read(inputs: Sequence[Node], outputs: Iterable[Node]) -> set[int]:
 
 
 def _pruned_loop(node: Node, used: set[int]) -> Mapping[int, Node]:
-    """A state that an iteration leaves as it is becomes a captured value."""
+    """A state that an iteration leaves as it is becomes a captured value, and what is stacked twice is stacked once."""
     loop = Loop.of(node)
     p, body = loop.params, loop.params.body
+    if p.whole:
+        return dict(enumerate(items(node)))
     fixed = {k for k in range(p.states) if body.outputs[k] is body.inputs[1 + k]}
-    ys = sorted(k for k in used if p.states <= k < len(body.outputs))
+    stacked = sorted(k for k in used if p.states <= k < len(body.outputs))
+    given = dict(zip(body.inputs[1 + p.states :][: p.xs], loop.xs))
+    first = {body.outputs[k]: k for k in reversed(stacked) if body.outputs[k] not in given}
+    ys = sorted(first.values())
     states = {k for k in used if k < p.states}
     tests = () if p.cond is None else _over(body.inputs, p)
     while True:
@@ -208,6 +260,7 @@ def _pruned_loop(node: Node, used: set[int]) -> Mapping[int, Node]:
     )
     found = items(new.make())
     results = dict(zip((*kept, *ys), found)) | {k: loop.init[k] for k in fixed}
+    results |= {k: given[y] if y in given else results[first[y]] for k in stacked for y in [body.outputs[k]]}
     return results | {len(body.outputs): found[-1]} if found else results
 
 

@@ -7,18 +7,42 @@ from collections.abc import Callable
 from typing import Any
 
 from graphc.node import Node, make
+from graphc.ops.arithmetic import ADD
 from graphc.ops.contraction import CONTRACT, pairing
 from graphc.ops.movement import EXPAND, FLIP, RESHAPE, TRANSPOSE
-from graphc.ops.parts import CONCAT, SLICE
+from graphc.ops.parts import CONCAT, PAD, SLICE
 from graphc.ops.reduction import MAX, MIN, SUM
+
+PARTS = 16  # the most that are looked at to be joined
 
 
 def shorten(node: Node) -> Node | None:
     """A shorter form of a node whose arguments are in theirs; None if there is none."""
     if node.op.kind == "elementwise":
-        return _spread_later(node)
+        return _joined(node) if node.op is ADD and node.shape else _spread_later(node)
     rule = _RULES.get(node.op.name)
     return rule(node, node.args[0], *node.params) if rule else None
+
+
+def _joined(node: Node) -> Node | None:
+    """pad(x) + pad(y) + … = concat(x, y, …) of parts that lie one after another."""
+    parts, rest = list[Node](), [node]
+    while rest:
+        part = rest.pop()
+        if part.op is ADD and len(parts) < PARTS:
+            rest += part.args
+        elif part.op is PAD and not part.params[-1] and not any(part.params[2]):  # type: ignore[arg-type]
+            parts.append(part)
+        else:
+            return _spread_later(node)
+    moved = {axis for part in parts for axis, (a, b) in enumerate(zip(part.args[0].shape, part.shape)) if a != b}
+    axis = next(iter(moved), 0)
+    lows: dict[Any, Node] = {part.params[0][axis]: part.args[0] for part in parts}  # type: ignore[index]
+    in_order, end = list[Node](), 0
+    while end in lows and len(moved) == 1:
+        in_order.append(lows.pop(end))
+        end += in_order[-1].shape[axis]
+    return CONCAT(*in_order, axis=axis) if len(in_order) == len(parts) and end == node.shape[axis] else None
 
 
 def _spread_later(node: Node) -> Node | None:

@@ -27,6 +27,8 @@ from graphc.kernel.kernel import Kernel
 from graphc.kernel.program import Program
 from graphc.node import Node, variable
 from graphc.ops.control import Loop
+from graphc.passes.notes import resolve
+from graphc.passes.notes import updates as noted_updates
 from graphc.passes.pipeline import optimise
 from graphc.runtime import engine, loops
 from graphc.runtime.arguments import Array, arrange, check_variables, describe, dimensions, flat_buffers, listed
@@ -55,6 +57,7 @@ def compile(
     fuse: bool = True,
     fast_math: bool = False,
     target: str | None = None,
+    training: bool = False,
 ) -> Function:
     """A callable that computes `outputs` (a node, or nested lists, tuples and dicts of nodes) from arrays.
 
@@ -64,7 +67,8 @@ def compile(
     like the outputs. When a call ends, each state in `updates` takes the value of its node; all do, or, if the call
     fails, none (see `graphc.state`). With `fuse=False` every operator has a kernel of its own; with `fast_math=True`
     the algebra may ignore rounding, infinities and NaNs. `target` names a processor that this machine can stand in
-    for (`'x86-64'`, `'avx2'`, …) instead of the machine itself.
+    for (`'x86-64'`, `'avx2'`, …) instead of the machine itself. With `training=True` layers that train otherwise than
+    they infer (batch norm, dropout) do what they do in training, and their states are updated when the call ends.
 
     Raises `BindError` for outputs that depend on a variable not among the inputs, and, when called, for data
     that does not fit a variable.
@@ -79,7 +83,7 @@ def compile(
     array([3, 5])
     """
     variables = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
-    return Function(variables, outputs, Options(fuse, fast_math, target), updates)
+    return Function(variables, outputs, Options(fuse, fast_math, target, training), updates)
 
 
 PLANS = 1024  # how many sets of extents a function remembers
@@ -92,6 +96,7 @@ class Options:
     fuse: bool = True
     fast_math: bool = False
     target: str | None = None
+    training: bool = False
 
     @property
     def processor(self) -> Target:
@@ -114,8 +119,10 @@ class _Function:
         check_updates(self.updates)
         roots = [*leaves, *self.updates.values()]
         check_variables(inputs, roots)
+        roots = _as_run(roots, options.training)
+        self.inputs, self.outputs, self.options = inputs, tuple(roots[: len(leaves)]), options
+        self.updates = dict(zip(self.updates, roots[len(leaves) :]))
         self.states = tuple(dict.fromkeys((*self.updates, *states_of(roots))))
-        self.inputs, self.outputs, self.options = inputs, tuple(leaves), options
         self.codes: dict[tuple[Type, ...], Code] = {}
         self._lock = RLock()
         self.target = self._slow
@@ -149,11 +156,16 @@ class _Function:
             types = iter(key)
             typed = {x: x if x.type else variable(x.name, next(types)) for x in self.inputs}
             places = {x: variable(x.name, x.type) for x in self.states}
-            outputs = replay((*self.outputs, *self.updates.values()), {**typed, **places})
-            check_updates(dict(zip(self.updates, outputs[len(self.outputs) :], strict=True)))
-            graph = Graph((*typed.values(), *places.values()), tuple(outputs))
+            roots = replay((*self.outputs, *self.updates.values()), {**typed, **places})
+            outputs, asked = roots[: len(self.outputs)], roots[len(self.outputs) :]
+            noted = noted_updates(roots) if self.options.training else {}
+            updates = {x: noted[place] for x, place in places.items() if place in noted}
+            updates |= zip(self.updates, asked, strict=True)
+            check_updates(updates)
+            states = tuple(dict.fromkeys((*updates, *self.states)))
+            graph = Graph((*typed.values(), *(places[x] for x in states)), (*outputs, *updates.values()))
             why = reason(self.inputs, key, self.codes)
-            self.codes[key] = Code(graph, self.structure, self.options, self._slow, why, self.states)
+            self.codes[key] = Code(graph, self.structure, self.options, self._slow, why, states)
         return self.codes[key]
 
     @property
@@ -240,6 +252,12 @@ class _Function:
         return f"<Function ({listed(self.inputs)}) of {len(self.outputs)} outputs>"
 
 
+def _as_run(roots: Sequence[Node], training: bool) -> Sequence[Node]:
+    """The nodes without notes, if they have types, in inference: it does not read what only training does."""
+    inference = not training and all(root.type is not None for root in roots)
+    return resolve(Graph((), tuple(roots)), training).outputs if inference else roots
+
+
 class Code:
     """One specialisation: program, machine code, and the entries that call it."""
 
@@ -249,7 +267,7 @@ class Code:
         blas, target = find_blas(), options.processor
         watch, stopwatch = Watch(), Stopwatch()
         watch.recorded(graph)
-        graph = optimise(graph, blas is not None, options.fast_math, watch.after_pass)
+        graph = optimise(graph, blas is not None, options.fast_math, watch.after_pass, options.training)
         stopwatch.lap("simplify")
         schedule = fuse_graph(graph, options.fuse)
         watch.fused(graph, schedule)

@@ -5,24 +5,33 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from graphc.codegen.emit import ADDRESS, FLOAT64, INT32, Emitter, Module, Value
-from graphc.codegen.plain import constant_name, emit_allocating, emit_plain
-from graphc.codegen.program import ENTRY
+from graphc.codegen.emit import ADDRESS, FLOAT64, INT32, INT64, Emitter, Module, Value
+from graphc.codegen.plain import constant_name, constants, emit_allocating, emit_plain
+from graphc.codegen.program import ENTRY, emit_program
+from graphc.codegen.stack import define_in_c
 from graphc.codegen.target import Target
 from graphc.errors import GraphcError
 from graphc.kernel.program import Program
 from graphc.node import Literal, Node
 from graphc.runtime import engine
+from graphc.runtime.blas import find_blas
 
 PLAIN = "plain"
 _SCALAR = "scalar"
 
 
 def load_plain(program: Program, address: int) -> engine.Engine:
-    """Code that exports `plain`; the program at the address must outlive it, and so must its constants."""
-    module = Module(Target.host())
-    symbols = {ENTRY: address}
-    for number, node in enumerate(program.constants):
+    """Code that exports `plain`; the program at the address must outlive it, and so must its constants.
+
+    A program with loops is compiled again: that at the address has Python's memory, signals and errors.
+    """
+    module, symbols = Module(Target.host()), {ENTRY: address}
+    if program.nested:
+        blas = find_blas()
+        symbols = dict(blas.symbols) if blas else {}
+        module = emit_program(program, module.target, blas.integer if blas else INT64)
+        define_in_c(module)
+    for number, node in enumerate(constants(program)):
         name = constant_name(PLAIN, number)
         module.external(name)
         symbols[name] = _literal(node).array.ctypes.data

@@ -15,6 +15,7 @@ from graphc.kernel.fuse import writes
 from graphc.kernel.program import Program
 from graphc.node import CONST, VAR, Node, topological
 from graphc.ops.control import inner_arguments, subgraphs
+from graphc.ops.note import CALLED
 from graphc.show.infix import number
 from graphc.show.pruning import needed_by, pruned, reason
 from graphc.show.text import inline_numbers, literal, parameters, part_titles, roots_of
@@ -201,8 +202,8 @@ class _Drawing:
 
 def _label(node: Node) -> str:
     """The operator, and below it its parameters, those that the type does not show."""
-    if node.op is CALL:
-        name, template = cast("tuple[str, Template]", node.params)
+    if node.op in (CALL, CALLED):
+        name, template, *_ = cast("tuple[str, Template]", node.params)
         return f"{name}\n{template.show('·' for _ in node.args)}"
     if node.op is ITEM:
         return f"[{node.params[0]}]"

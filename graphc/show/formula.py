@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast
 
+from graphc.graph import Graph
 from graphc.kernel.names import Names, variable_name
 from graphc.node import CONST, VAR, Node, topological
 from graphc.ops.arithmetic import MULTIPLY
 from graphc.ops.movement import EXPAND
+from graphc.passes.notes import resolve
 from graphc.show.infix import ATOM, Expression, applied, number
 from graphc.show.text import inline_numbers, literal, parameters, roots_of
 from graphc.state import STATE
@@ -28,6 +30,8 @@ LONG = 72  # characters above which an expression is named though used once
 def formula(outputs: Any) -> str:
     """A node as one formula, after a line for each name it uses; a graph or structure of nodes as several.
 
+    Layers show what they compute in inference.
+
     >>> from graphc import sym
     >>> x = sym.var('x', shape=())
     >>> print(formula(2 * x + 12 * x**2))
@@ -36,7 +40,7 @@ def formula(outputs: Any) -> str:
     a = exp(2*x)
     a*(1 - a)
     """
-    roots = roots_of(outputs)
+    roots = resolve(Graph((), roots_of(outputs)), training=False).outputs
     order = topological(roots)
     uses = Counter(arg for node in order for arg in node.args)
     numbers, names = inline_numbers(order, ()), Names()

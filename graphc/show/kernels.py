@@ -25,6 +25,7 @@ from graphc.kernel.phases import Phase, plan_phases
 from graphc.kernel.program import Program
 from graphc.node import CONST, PUBLIC, VAR, Node, Op
 from graphc.ops.contraction import pairing
+from graphc.ops.product import is_generated
 from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD, Guards
 from graphc.show.formula import expression
 from graphc.show.index import indices
@@ -73,7 +74,7 @@ def show_control(program: Program, step: Control, name: str) -> str:
 
 
 def show_contraction(program: Program, place: int) -> str:
-    """One library call; transposes are flags of the call, not copies."""
+    """One product of matrices; transposes are not copies."""
     step = program.steps[place]
     assert isinstance(step, Contraction)
     node, pairs, names, name = step.node, pairing(step.node), program.names, program.titles[place]
@@ -82,8 +83,8 @@ def show_contraction(program: Program, place: int) -> str:
     left += ".T" if a.ndim - 1 not in pairs.axes_a else ""
     right += ".T" if b.ndim - 1 in pairs.axes_b else ""
     batch = f" for each of {node.shape[: len(pairs.batch_a)]}" if pairs.batch_a else ""
-    gemm = "sgemm" if node.dtype.itemsize == 4 else "dgemm"
-    call = f"  {names[node]} = {left} @ {right}{batch}    (BLAS {gemm}, {contracted_terms(node)} terms)"
+    gemm = "generated" if is_generated(node) else "BLAS sgemm" if node.dtype.itemsize == 4 else "BLAS dgemm"
+    call = f"  {names[node]} = {left} @ {right}{batch}    ({gemm}, {contracted_terms(node)} terms)"
     return "\n".join([*title, _cost_line(name, str(contraction_cost(step))), call])
 
 

@@ -17,6 +17,7 @@ from graphc.node import CONST, VAR, Literal, Node, topological
 from graphc.ops.control import LOOP, Loop, LoopParams, subgraphs
 from graphc.ops.declare import uniform
 from graphc.ops.movement import EXPAND
+from graphc.ops.note import CALLED
 from graphc.show.infix import number, parameter
 from graphc.source import show_source
 from graphc.sym.inspect import method
@@ -111,6 +112,9 @@ def right_side(node: Node, names: dict[Node, str]) -> str:
         case op if op is CALL:
             name, template = cast("tuple[str, Template]", node.params)
             return f"{name}({template.show(args)})"
+        case op if op is CALLED:
+            name, template, _ = cast("tuple[str, Template, int]", node.params)
+            return f"called({args[-1]}, {name}({template.show(args[:-1])}))"
         case op if op is ITEM:
             return f"{args[0]}[{node.params[0]}]"
         case op if op is CONST:
@@ -137,8 +141,8 @@ def parameters(node: Node) -> list[str]:
 
 def _loop_parameters(p: LoopParams) -> list[str]:
     """What a loop's sub-graphs do not show."""
-    told = {"trip": p.trip, "reverse": p.reverse or None, "limit": p.limit}
-    return [f"{name}={parameter(value)}" for name, value in told.items() if value is not None]
+    told = {name: getattr(p, name) for name in ("trip", "reverse", "limit", "checkpoint", "joined")}
+    return [f"{name}={parameter(value)}" for name, value in told.items() if value is not None and value is not False]
 
 
 def literal(node: Node) -> str:

@@ -4,26 +4,66 @@
 """
 # ruff: noqa: F403
 
-from graphc.sym import contraction, control, creation, elementwise, indexing, inspect, movement, nn, reduction
+from graphc.sym import (
+    attributes,  # noqa: F401  # pyright: ignore[reportUnusedImport]  (registers methods)
+    contraction,
+    control,
+    convolution,
+    creation,
+    elementwise,
+    files,
+    indexing,
+    inspect,
+    layers,
+    movement,
+    mx,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    naming,
+    nn,
+    normalisation,
+    note,
+    pooling,
+    random,
+    reduction,
+    symbol,
+    window,
+)
 from graphc.sym.contraction import *
 from graphc.sym.control import *
+from graphc.sym.convolution import *
 from graphc.sym.creation import *
 from graphc.sym.elementwise import *
+from graphc.sym.files import *
 from graphc.sym.indexing import *
 from graphc.sym.inspect import *
+from graphc.sym.layers import *
 from graphc.sym.movement import *
+from graphc.sym.naming import *
 from graphc.sym.nn import *
+from graphc.sym.normalisation import *
+from graphc.sym.note import *
+from graphc.sym.pooling import *
 from graphc.sym.reduction import *
 from graphc.sym.reduction import var as variance
+from graphc.sym.symbol import *
 from graphc.sym.variable import var
+from graphc.sym.window import *
 
-__all__ = ["var", "variance"]
+__all__ = ["random", "var", "variance"]
 __all__ += contraction.__all__
 __all__ += control.__all__
+__all__ += convolution.__all__
 __all__ += creation.__all__
 __all__ += elementwise.__all__
+__all__ += files.__all__
 __all__ += indexing.__all__
 __all__ += inspect.__all__
+__all__ += layers.__all__
 __all__ += movement.__all__
+__all__ += naming.__all__
 __all__ += nn.__all__
+__all__ += normalisation.__all__
+__all__ += note.__all__
+__all__ += pooling.__all__
 __all__ += reduction.__all__
+__all__ += symbol.__all__
+__all__ += window.__all__

@@ -22,10 +22,10 @@ __all__ = ["dot", "matmul", "tensordot", "outer", "inner", "vecdot"]
 Labels: TypeAlias = "Sequence[int | str]"
 
 
-def _contracted(name: str, a: Node, of_a: Labels, b: Node, of_b: Labels, result: Labels) -> Node:
+def contracted(name: str, a: Node, of_a: Labels, b: Node, of_b: Labels, result: Labels) -> Node:
     """Einstein's rule for two: axes of one label run together, and are summed over unless the result names it."""
     if a.dtype == BOOL:  # the sum is "or"
-        return _contracted(name, as_node(name, a, INT64), of_a, as_node(name, b, INT64), of_b, result) != 0
+        return contracted(name, as_node(name, a, INT64), of_a, as_node(name, b, INT64), of_b, result) != 0
     shared = [label for label in of_a if label in of_b]
     for label in shared:
         _require_equal(name, a, b, a.shape[of_a.index(label)], b.shape[of_b.index(label)], label in result)
@@ -50,7 +50,7 @@ def dot(a: ArrayLike, b: ArrayLike) -> Node:
         return x * y
     of_a, of_b = [*range(x.ndim - 1)], [*range(x.ndim, x.ndim + y.ndim - 1)]
     summed = max(len(of_b) - 1, 0)
-    return _contracted("dot", x, [*of_a, "k"], y, [*of_b[:summed], "k", *of_b[summed:]], [*of_a, *of_b])
+    return contracted("dot", x, [*of_a, "k"], y, [*of_b[:summed], "k", *of_b[summed:]], [*of_a, *of_b])
 
 
 @public
@@ -64,7 +64,7 @@ def matmul(a: ArrayLike, b: ArrayLike) -> Node:
     of_a = [*batch[ndim - x.ndim :], *["m", "k"][-x.ndim :]]
     of_b = [*batch[ndim - y.ndim :], *(["k", "n"] if y.ndim > 1 else ["k"])]
     x, of_a, y, of_b = *_stretching(x, of_a, y, of_b), *_stretching(y, of_b, x, of_a)
-    return _contracted("matmul", x, of_a, y, of_b, [*batch, *(label for label in "mn" if label in (*of_a, *of_b))])
+    return contracted("matmul", x, of_a, y, of_b, [*batch, *(label for label in "mn" if label in (*of_a, *of_b))])
 
 
 def _stretching(x: Node, labels: Labels, other: Node, others: Labels) -> tuple[Node, Labels]:
@@ -87,14 +87,14 @@ def tensordot(a: ArrayLike, b: ArrayLike, axes: int | tuple[SupportsIndex | Sequ
     of_b: list[int | str] = list(range(x.ndim, x.ndim + y.ndim))
     for place, (i, k) in enumerate(zip(of_x, of_y)):
         of_a[i] = of_b[k] = f"k{place}"
-    return _contracted("tensordot", x, of_a, y, of_b, [x for x in (*of_a, *of_b) if isinstance(x, int)])
+    return contracted("tensordot", x, of_a, y, of_b, [x for x in (*of_a, *of_b) if isinstance(x, int)])
 
 
 @public
 def outer(a: ArrayLike, b: ArrayLike) -> Node:
     """Every element of a times every element of b, both flattened."""
     x, y = promote("outer", ravel(a), ravel(b))
-    return _contracted("outer", x, "m", y, "n", "mn")
+    return contracted("outer", x, "m", y, "n", "mn")
 
 
 @public

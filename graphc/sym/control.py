@@ -1,27 +1,33 @@
 """Control flow as users write it: choices and loops whose parts are functions of nodes.
 
-The functions are called once, while the graph is built; states, operands and results may be structures of nodes.
-What a function reads from outside is an operand by itself, and gets derivatives like any other.
+The functions are called while the graph is built; states, operands and results may be structures of nodes. What a
+function reads from outside is an operand by itself, and gets derivatives like any other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, SupportsIndex
+from functools import wraps
+from typing import Any, SupportsIndex, TypeVar
 
-from graphc.errors import ShapeError
-from graphc.node import Node
-from graphc.ops.control import ITEM, LOOP, SWITCH, LoopParams, require_invariant, require_same_results
+from graphc.errors import BindError, ShapeError
+from graphc.node import Node, constant
+from graphc.ops.control import ITEM, SWITCH, require_same_results
 from graphc.ops.declare import offence
+from graphc.ops.policy import as_policy
 from graphc.sym.axes import as_axis
+from graphc.sym.loop import element, run_count, run_scan, run_while
 from graphc.sym.movement import concat, flip, moveaxis, stack
 from graphc.sym.promote import as_node, promote
 from graphc.sym.record import public
 from graphc.sym.trace import Traced, close, fresh, parameter_names, trace
+from graphc.sym.weak import Number, is_number
 from graphc.tree import LEAF, Tree, TreeDef, flatten, map_tree, unflatten
 from graphc.types import INT64, Dim, Extent, Type
 
-__all__ = ["cond", "switch", "while_loop", "fori_loop", "scan", "map", "associative_scan"]
+T = TypeVar("T")
+
+__all__ = ["cond", "switch", "checkpoint", "while_loop", "fori_loop", "scan", "map", "associative_scan"]
 
 # -- choices ----------------------------------------------------------------------------------------
 
@@ -79,73 +85,112 @@ def run_switch(
     return [ITEM(node, index=k) for k in range(len(aligned))]
 
 
+def checkpoint(function: Callable[..., T]) -> Callable[..., T]:
+    """The function, whose derivative keeps nothing of it but its operands and computes the rest again.
+
+    It takes structures of nodes, and gives one.
+
+    >>> from graphc import sym
+    >>> x = sym.var('x', shape=(3,))
+    >>> checkpoint(lambda x: sym.exp(sym.sin(x)))(x).type == x.type
+    True
+    """
+
+    @wraps(function)
+    def call(*operands: Tree) -> Any:
+        return _choose("checkpoint", constant(0), (function,), operands)
+
+    return call
+
+
 # -- loops ------------------------------------------------------------------------------------------
 
 
 def while_loop(
-    cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], init: Tree, max_iterations: int | None = None
+    cond_fn: Callable[[Any], Any],
+    body_fn: Callable[[Any], Any],
+    init: Tree,
+    max_iterations: int | None = None,
+    checkpoint: bool | int | str = False,
 ) -> Any:
     """The state after `state = body_fn(state)` as long as `cond_fn(state)` holds, from `init` on.
 
-    The state is a node or a structure of nodes, of the same shapes and dtypes always. A loop that would take more
-    than `max_iterations` is an `IterationError`.
+    The state is a node or a structure of nodes, of the same shapes and dtypes always; a Python number has the dtype
+    that the loop makes of it. A loop that would take more than `max_iterations` is an `IterationError`.
+
+    The derivative in reverse needs values of all iterations. They are kept, unless `checkpoint=True` has the state kept
+    only now and then, about √n times in n iterations, and what lies between computed again. A number k keeps the state
+    before every k-th iteration; bytes, as in `'64 MB'`, as many values as go into them.
 
     >>> from graphc import sym
     >>> b = sym.var('b', shape=(3,))
     >>> while_loop(lambda b: sym.sum(b) < 1000, lambda b: 2 * b, b).type == b.type
     True
     """
-    states, (form,) = _nodes("while_loop", [init])
-    types = [x.type for x in states]
-    (i, state), (_, again) = (
-        fresh(["i", *parameter_names(f, 1)], [LEAF, form], [Type(INT64), *types]) for f in (body_fn, cond_fn)
-    )
-    body, condition = trace(lambda _, state: body_fn(state), [i, state]), trace(cond_fn, [again])
+    given, form = _states("while_loop", init)
+    policy = as_policy("while_loop", checkpoint)
+
+    def traces(types: Sequence[Type | None]) -> tuple[Traced, Traced]:
+        (i, state), (_, again) = (
+            fresh(["i", *parameter_names(f, 1)], [LEAF, form], [Type(INT64), *types]) for f in (body_fn, cond_fn)
+        )
+        return trace(lambda _, state: body_fn(state), [i, state]), trace(cond_fn, [again])
+
+    (body, condition), states = _traced("while_loop", traces, given)
     _require_form("while_loop", form, body.form)
     if condition.form != LEAF:
         raise ShapeError(offence("while_loop", "the condition is a structure", "give one bool, without axes"))
-    results = run_while(
-        "while_loop", condition, list(condition.captured), body, list(body.captured), states, max_iterations
-    )
+    read, captured = list(condition.captured), list(body.captured)
+    results = run_while("while_loop", condition, read, body, captured, states, max_iterations, policy)
     return unflatten(form, results)
 
 
-def fori_loop(lower: Any, upper: Any, body_fn: Callable[[Any, Any], Any], init: Tree) -> Any:
+def fori_loop(
+    lower: Any, upper: Any, body_fn: Callable[[Any, Any], Any], init: Tree, checkpoint: bool | int | str = False
+) -> Any:
     """The state after `state = body_fn(i, state)` for every i from `lower` up to `upper`, from `init` on.
 
-    The bounds are integers, extents, or scalar nodes.
+    The bounds are integers, extents, or scalar nodes. For `checkpoint` see `while_loop`.
 
     >>> from graphc import sym
     >>> x = sym.var('x', shape=())
     >>> fori_loop(0, 3, lambda i, y: y * x + i, x).type == x.type
     True
     """
-    states, (form,) = _nodes("fori_loop", [init])
+    given, form = _states("fori_loop", init)
+    policy = as_policy("fori_loop", checkpoint)
     start = _node("fori_loop", lower)
-    forms, types = [LEAF, form], [Type(INT64), *(x.type for x in states)]
     names = parameter_names(body_fn, 2)
 
     def step(i: Node, state: Tree) -> Tree:
         return body_fn(i if isinstance(lower, int) and lower == 0 else start + i, state)
 
-    body = trace(step, fresh(names, forms, types))
+    def traces(types: Sequence[Type | None]) -> tuple[Traced, ...]:
+        return (trace(step, fresh(names, [LEAF, form], [Type(INT64), *types])),)
+
+    (body,), states = _traced("fori_loop", traces, given)
     _require_form("fori_loop", form, body.form)
     captured = list(body.captured)
     if isinstance(lower, int | Dim) and isinstance(upper, int | Dim):
         trip: Extent = max(0, upper - lower) if isinstance(upper - lower, int) else upper - lower  # type: ignore[type-var]
-        results = run_scan("fori_loop", body, captured, states, [], trip, False)
+        results = run_scan("fori_loop", body, captured, states, [], trip, False, policy)
     else:
-        results = run_count("fori_loop", body, captured, states, _node("fori_loop", upper) - start)
+        results = run_count("fori_loop", body, captured, states, _node("fori_loop", upper) - start, policy)
     return unflatten(form, results)
 
 
 def scan(
-    f: Callable[[Any, Any], tuple[Any, Any]], init: Tree, xs: Tree = None, length: Any = None, reverse: bool = False
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Tree,
+    xs: Tree = None,
+    length: Any = None,
+    reverse: bool = False,
+    checkpoint: bool | int | str = False,
 ) -> tuple[Any, Any]:
     """The last state, and all ys stacked, of `state, y = f(state, x)` for every x along the first axis of `xs`.
 
     `xs` and y are nodes or structures of nodes; without `xs`, `length` says how often. In `reverse` the last x is
-    taken first, and ys stand where their xs do.
+    taken first, and ys stand where their xs do. For `checkpoint` see `while_loop`.
 
     >>> from graphc import sym
     >>> x = sym.var('x', shape=('n',))
@@ -153,28 +198,33 @@ def scan(
     >>> sums.type == x.type
     True
     """
-    given, (form, of_x) = _nodes("scan", [init, xs])
-    states, elements = given[: form.size], given[form.size :]
+    given, form = _states("scan", init)
+    elements, (of_x,) = _nodes("scan", [xs])
+    policy = as_policy("scan", checkpoint)
     if not elements and length is None:
         raise ShapeError(offence("scan", "there are no xs", "give xs, or length="))
-    types = [Type(INT64), *(s.type for s in states), *(_element("scan", x) for x in elements)]
-    arguments = fresh(["i", *parameter_names(f, 2)], [LEAF, form, of_x], types)
-    body = trace(lambda _, state, x: _pair(f(state, x)), arguments)
+
+    def traces(types: Sequence[Type | None]) -> tuple[Traced, ...]:
+        whole = [Type(INT64), *types, *(element("scan", x) for x in elements)]
+        arguments = fresh(["i", *parameter_names(f, 2)], [LEAF, form, of_x], whole)
+        return (trace(lambda _, state, x: _pair(f(state, x)), arguments),)
+
+    (body,), states = _traced("scan", traces, given)
     of_state, of_y = body.form.children
     _require_form("scan", form, of_state)
-    results = run_scan("scan", body, list(body.captured), states, elements, length, reverse)
+    results = run_scan("scan", body, list(body.captured), states, elements, length, reverse, policy)
     return unflatten(form, results[: form.size]), unflatten(of_y, results[form.size :])
 
 
-def map(f: Callable[[Any], Any], xs: Tree) -> Any:
-    """f of every element along the first axis of `xs`, stacked.
+def map(f: Callable[[Any], Any], xs: Tree, checkpoint: bool | int | str = False) -> Any:
+    """f of every element along the first axis of `xs`, stacked. For `checkpoint` see `while_loop`.
 
     >>> from graphc import sym
     >>> x = sym.var('x', shape=('n', 3))
     >>> map(sym.sum, x).shape
     (n,)
     """
-    return scan(lambda _, x: ((), f(x)), (), xs)[1]
+    return scan(lambda _, x: ((), f(x)), (), xs, checkpoint=checkpoint)[1]
 
 
 def _nodes(name: str, structures: Sequence[Tree]) -> tuple[list[Node], list[TreeDef]]:
@@ -183,18 +233,26 @@ def _nodes(name: str, structures: Sequence[Tree]) -> tuple[list[Node], list[Tree
     return [_node(name, x) for leaves in found for x in leaves], list(forms)
 
 
+def _states(name: str, init: Tree) -> tuple[list[Node | Number], TreeDef]:
+    """The leaves of a structure as nodes, but Python numbers as they are; and what the structure is."""
+    leaves, form = flatten(init)
+    return [x if is_number(x) else _node(name, x) for x in leaves], form
+
+
+def _traced(
+    name: str, traces: Callable[[Sequence[Type | None]], tuple[Traced, ...]], states: Sequence[Node | Number]
+) -> tuple[tuple[Traced, ...], list[Node | Number]]:
+    """Functions traced for states; numbers among these have no type yet, unless a function asks for it."""
+    try:
+        return traces([x.type if isinstance(x, Node) else None for x in states]), list(states)
+    except BindError:
+        nodes = [_node(name, x) for x in states]
+        return traces([x.type for x in nodes]), list(nodes)
+
+
 def _node(name: str, value: Any) -> Node:
     """The value as a node, which may have no type yet."""
     return value if isinstance(value, Node) else as_node(name, value)
-
-
-def _element(name: str, x: Node) -> Type | None:
-    """The type of one element along the first axis, if it is known."""
-    if x.type is None:
-        return None
-    if not x.shape:
-        raise ShapeError(offence(name, f"xs holds a scalar, {x.name}", "give what has an axis to run along"))
-    return x.type.with_shape(x.shape[1:])
 
 
 def _pair(result: Any) -> tuple[Any, Any]:
@@ -215,86 +273,6 @@ class _Leaf:
 
     def __repr__(self) -> str:
         return "·"
-
-
-# -- loops of traced functions, recorded while their operands have no type -------------------------------------
-
-
-def _results(name: str, *args: Any) -> list[int]:
-    body = next(arg for arg in reversed(args) if isinstance(arg, Traced))
-    return [*range(len(body.outputs))]
-
-
-@public(outputs=_results)
-def run_while(
-    name: str,
-    condition: Traced,
-    read: Sequence[Node],
-    body: Traced,
-    captured: Sequence[Node],
-    states: Sequence[Node],
-    limit: int | None,
-) -> list[Node]:
-    """A loop as long as a condition holds."""
-    types = [x.typed for x in states]
-    shared = list(dict.fromkeys([*read, *captured]))
-    test = condition.retyped(types, read)
-    graph = close([*test.bound, *shared], [as_node(name, y) for y in test.outputs])
-    return _loop(name, body, captured, shared, (), states, (), {"cond": graph, "limit": limit})
-
-
-@public(outputs=_results)
-def run_count(name: str, body: Traced, captured: Sequence[Node], states: Sequence[Node], count: Node) -> list[Node]:
-    """A loop of as many iterations as a node says."""
-    (counted,) = promote(name, count)
-    return _loop(name, body, captured, captured, (counted.astype(INT64),), states, (), {})
-
-
-@public(outputs=_results)
-def run_scan(
-    name: str,
-    body: Traced,
-    captured: Sequence[Node],
-    states: Sequence[Node],
-    xs: Sequence[Node],
-    length: Any,
-    reverse: bool,
-) -> list[Node]:
-    """A loop over the first axis of arrays."""
-    trip: Extent = xs[0].shape[0] if length is None else length
-    for x in xs:
-        _element(name, x)
-        if x.shape[0] != trip:
-            what = f"xs are of different lengths, {trip} and {x.shape[0]}"
-            raise ShapeError(offence(name, what, "give as many of each"))
-    return _loop(name, body, captured, captured, (), states, xs, {"trip": trip, "reverse": reverse})
-
-
-def _loop(
-    name: str,
-    body: Traced,
-    captured: Sequence[Node],
-    shared: Sequence[Node],
-    count: Sequence[Node],
-    states: Sequence[Node],
-    xs: Sequence[Node],
-    more: dict[str, Any],
-) -> list[Node]:
-    """The loop's results, its counting left out."""
-    types = [x.typed for x in states]
-    step = body.retyped([Type(INT64), *types, *(_element(name, x) or Type(INT64) for x in xs)], captured)
-    dtypes = [type.dtype for type in types]
-    after = [as_node(name, y, None if isinstance(y, Node) else d) for y, d in zip(step.outputs, dtypes)]
-    require_invariant(name, [x.name for x in step.bound[1:]], types, [y.typed for y in after])
-    ys = [as_node(name, y) for y in step.outputs[len(types) :]]
-    params = LoopParams(
-        close([*step.bound, *shared], [*after, *ys]),
-        **({"cond": None, "trip": None} | more),  # type: ignore[arg-type]
-        states=len(types),
-        xs=len(xs),
-    )
-    node = LOOP(*count, *states, *xs, *shared, **params._asdict())
-    return [ITEM(node, index=k) for k in range(len(step.outputs))]
 
 
 # -- prefix sums and their like, as a tree ------------------------------------------------------------

@@ -3,139 +3,212 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from graphc.errors import BindError, ShapeError
-from graphc.graph import Graph
-from graphc.node import METHODS, PUBLIC, VAR, Node, topological, variable
+from graphc.graph import Graph, method
+from graphc.node import VAR, Node, topological, variable
+from graphc.ops.control import ITEM
+from graphc.ops.declare import uniform
 from graphc.settings import default_float
-from graphc.source import show_source
-from graphc.sym import elementwise
-from graphc.sym.promote import common_shape
-from graphc.sym.record import CALL, replay
-from graphc.types import Dim, DType, Extent, Shape, Type, as_dtype, as_shape, extent_symbols, match_extents
+from graphc.sym.called import called
+from graphc.sym.infer import Inference, infer, settled_dtypes
+from graphc.sym.layer import LAYERS
+from graphc.sym.record import replay
+from graphc.sym.symbol import (
+    Symbol,
+    as_graph,
+    call_key,
+    call_names,
+    calls,
+    full_attributes,
+    function_of,
+    is_source,
+    is_value,
+    layer_call,
+    operands,
+    output_names,
+    variables,
+)
+from graphc.types import DType, Shape, Type, as_dtype, as_shape
 
-__all__ = ["list_arguments", "list_outputs", "infer_shape", "infer_type"]
+__all__ = [
+    "list_arguments", "list_outputs", "list_auxiliary_states", "infer_shape", "infer_shape_partial", "infer_type",
+    "debug_str",
+]  # fmt: skip
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def method(function: F) -> F:
-    """Register a method of nodes that answers at once: unlike `public`, it is never recorded."""
-    PUBLIC[function.__name__] = function
-    METHODS.add(function.__name__)
-    return function
+T = TypeVar("T")
+Three: TypeAlias = tuple[list[T], list[T], list[T]]  # of arguments, outputs, auxiliary states
 
 
 @method
-def list_arguments(node: Node) -> list[str]:
-    """The names of the variables a node depends on, in call order.
+def list_arguments(symbol: Symbol) -> list[str]:
+    """The names of the variables a symbol depends on, in call order; auxiliary states are not among them.
 
     >>> from graphc import sym
     >>> (2 * sym.var('a') + sym.var('b')).list_arguments()
     ['a', 'b']
     """
-    return [v.name for v in Graph.of(node).inputs]
+    return [v.name for v in variables(symbol)[0]]
 
 
 @method
-def list_outputs(node: Node) -> list[str]:
-    """The name of what a node gives: its operator's, or a variable's own.
+def list_auxiliary_states(symbol: Symbol) -> list[str]:
+    """The names of the variables that layers keep for themselves: no gradient changes them, but training does.
 
     >>> from graphc import sym
+    >>> sym.BatchNorm(sym.var('x'), name='bn').list_auxiliary_states()
+    ['bn_moving_mean', 'bn_moving_var']
+    """
+    return [v.name for v in variables(symbol)[1]]
+
+
+@method
+def list_outputs(symbol: Symbol) -> list[str]:
+    """The names of what a symbol gives: after its layer, or after the function; a variable has its own.
+
+    >>> from graphc import sym
+    >>> sym.FullyConnected(sym.var('x'), num_hidden=2, name='fc').list_outputs()
+    ['fc_output']
     >>> sym.exp(sym.var('a', shape=(3,))).list_outputs()
     ['exp_output']
     """
-    if node.op is VAR:
-        return [node.name]
-    return [f"{node.params[0] if node.op is CALL else node.name}_output"]
+    return output_names(as_graph(symbol).outputs)
+
+
+# -- shapes and dtypes ------------------------------------------------------------------------------
 
 
 @method
-def infer_shape(node: Node, **shapes: Any) -> tuple[list[Shape], list[Shape], list[Shape]]:
-    """The shapes of arguments, outputs and (there are none) auxiliary states, given those of some variables.
+def infer_shape(symbol: Symbol, **shapes: Any) -> Three[Shape]:
+    """The shapes of arguments, outputs and auxiliary states, given those of some variables.
 
-    A declared shape need not be given; a named dimension stays a name until some shape says what it is. A variable
-    whose shape is neither declared nor given takes that of what it meets in an elementwise function.
+    A declared shape need not be given; a named dimension stays a name until some shape says what it is. Layers say
+    the shapes of their parameters; a variable of which nothing else is known takes the shape of what it meets in an
+    elementwise function. Raises `BindError` if some shape stays unknown, `ShapeError` if two contradict each other.
 
     >>> from graphc import sym
-    >>> (2 * sym.var('a') + sym.var('b')).infer_shape(a=(3,), b=(2, 1))
-    ([(3,), (2, 1)], [(2, 3)], [])
+    >>> sym.FullyConnected(sym.var('data'), num_hidden=10).infer_shape(data=(8, 3))
+    ([(8, 3), (10, 3), (10,)], [(8, 10)], [])
     >>> (2 * sym.var('a') + sym.var('b')).infer_shape(a=(3,))
     ([(3,), (3,)], [(3,)], [])
     """
-    inputs = _known(node, shapes)
-    given = {name: as_shape(shape) for name, shape in shapes.items()}
-    given |= _met(node, {v: given[v.name] for v in inputs if v.type is None and v.name in given})
-    missing = [v.name for v in inputs if v.type is None and v.name not in given]
-    if missing:
-        raise BindError(f"no shape is declared for {', '.join(missing)}; give {missing[0]}=(…)")
-    (root,) = replay(
-        [node], {v: variable(v.name, Type(default_float(), given[v.name])) for v in inputs if v.type is None}
-    )
-    sizes: dict[str, int] = {}
-    for v in inputs:
-        if v.type is not None and v.name in given and (wrong := match_extents(v.shape, given[v.name], sizes)):  # type: ignore[arg-type]
-            raise ShapeError(f"infer_shape: {v.name} is {v.type} ({show_source(v.source)}), but what was given {wrong}")
-    declared = [given[v.name] if v.type is None else v.shape for v in inputs]
-    return [_settled(shape, sizes) for shape in declared], [_settled(root.shape, sizes)], []
-
-
-def _met(node: Node, shapes: Mapping[Node, Shape]) -> dict[str, Shape]:
-    """Shapes of other variables, by name: of each the one that it meets first in an elementwise function."""
-    typed = {v: variable(v.name, Type(default_float(), shape)) for v, shape in shapes.items()}
-    found: dict[str, Shape] = {}
-    for call in topological([node]):
-        if call.op is not CALL or call.params[0] not in elementwise.__all__:
-            continue
-        unknown = {arg for arg in call.args if arg.op is VAR and arg.type is None} - typed.keys()
-        met = [arg for arg in call.args if arg not in unknown] if unknown else []
-        others = replay(met, typed)
-        if others and all(other.type for other in others):
-            shape = common_shape("infer_shape", [other.typed for other in others])
-            found |= {v.name: shape for v in unknown}
-            typed |= {v: variable(v.name, Type(default_float(), shape)) for v in unknown}
-            typed |= zip(met, others)
-    return found
+    graph, found = _inferred(symbol, shapes)
+    found.require(graph.inputs)
+    return _three(found.shape, graph)
 
 
 @method
-def infer_type(node: Node, **dtypes: Any) -> tuple[list[DType], list[DType], list[DType]]:
-    """The dtypes of arguments, outputs and (there are none) auxiliary states, given those of some variables.
+def infer_shape_partial(symbol: Symbol, **shapes: Any) -> Three[Shape | None]:
+    """The same as far as it is known: None stands for a shape that nothing says.
 
-    A dtype neither declared nor given is the default float; a variable with no declared shape counts as 0-d.
+    >>> from graphc import sym
+    >>> sym.FullyConnected(sym.var('data'), num_hidden=10).infer_shape_partial()
+    ([None, None, (10,)], [None], [])
+    """
+    graph, found = _inferred(symbol, shapes)
+    return _three(found.shape, graph)
+
+
+@method
+def infer_type(symbol: Symbol, **dtypes: Any) -> Three[DType]:
+    """The dtypes of arguments, outputs and auxiliary states, given those of some variables.
+
+    A dtype neither declared nor given is the float that the others have in common, or else the default float. Where
+    the dtype of a result depends on shapes, as in a sum along an axis, they must be declared.
 
     >>> from graphc import sym
     >>> (2 * sym.var('a') + sym.var('b')).infer_type(a='float32', b='int64')
     ([dtype('float32'), dtype('int64')], [dtype('float64')], [])
     """
-    inputs = _known(node, dtypes)
-    given = {name: as_dtype(dtype) for name, dtype in dtypes.items()}
-    for v in inputs:
-        if v.type is not None and given.get(v.name, v.dtype) != v.dtype:
-            raise BindError(f"infer_type: {v.name} is {v.type} ({show_source(v.source)}), not {given[v.name]}")
-    typed = {v: variable(v.name, Type(given.get(v.name, default_float()))) for v in inputs if v.type is None}
+    graph = as_graph(symbol)
+    given = by_variable(graph, {name: as_dtype(dtype) for name, dtype in dtypes.items()})
+    known = settled_dtypes(graph, given)
+    stands_for = infer(graph, {}, given).typed
+    for node in graph.nodes:
+        if node not in stands_for:
+            stands_for[node] = variable(node.name, Type(known[node])) if node.op is VAR else _of_dtype(node, stands_for)
+    return _three(lambda node: stands_for[node].dtype, graph)
+
+
+def _inferred(symbol: Symbol, shapes: Mapping[str, Any]) -> tuple[Graph, Inference]:
+    graph = as_graph(symbol)
+    given = by_variable(graph, {name: as_shape(shape) for name, shape in shapes.items()})
+    return graph, infer(graph, given, {})
+
+
+def _three(tell: Callable[[Node], Any], graph: Graph) -> Three[Any]:
+    """What is told of arguments, outputs and auxiliary states."""
+    arguments, states = variables(graph)
+    return [tell(v) for v in arguments], [tell(y) for y in graph.outputs], [tell(v) for v in states]
+
+
+def _of_dtype(node: Node, stands_for: Mapping[Node, Any]) -> Any:
+    """A node of the dtype that a call gives, or all its results, where 0-d nodes stand for what has no shape yet."""
+    args = {x: stands_for[x] for x in node.args}
     try:
-        (root,) = replay([node], typed)
-    except ShapeError as error:
-        raise BindError(f"infer_type: declare the shapes of {', '.join(v.name for v in typed)}: {error}") from error
-    return [typed.get(v, v).dtype for v in inputs], [root.dtype], []
+        return replay([node], args)[0]
+    except (ShapeError, IndexError) as error:
+        call = layer_call(node)
+        if call is None or node.op is ITEM:
+            unknown = ", ".join(v.name for v in topological([node]) if v.op is VAR and v.type is None)
+            raise BindError(f"infer_type: declare the shapes of {unknown}: {error}") from error
+        floats = [x.dtype for x in args.values() if x.dtype.kind == "f"]  # a layer's results are as its operands
+        result = variable(node.name, Type([*floats, default_float()][0]))
+        count = len(LAYERS[call.function].outputs(full_attributes(call)))
+        return result if count == 1 else [result] * count
 
 
-def _known(node: Node, named: Mapping[str, Any]) -> tuple[Node, ...]:
-    """The variables of a node; an error for a name that none of them has."""
-    inputs = Graph.of(node).inputs
-    if unknown := named.keys() - {v.name for v in inputs}:
-        raise BindError(
-            f"no argument is named {', '.join(sorted(unknown))}; there are {', '.join(v.name for v in inputs)}"
-        )
-    return inputs
+def by_variable(graph: Graph, named: Mapping[str, T]) -> dict[Node, T]:
+    """What is given by name, by variable; an error for a name that no variable has."""
+    known = [v.name for v in graph.inputs]
+    if unknown := sorted(named.keys() - set(known)):
+        raise BindError(f"no argument is named {', '.join(unknown)}; there are {', '.join(known) or 'none'}")
+    return {v: named[v.name] for v in graph.inputs if v.name in named}
 
 
-def _settled(shape: Shape, sizes: Mapping[str, int]) -> Shape:
-    """A shape with every dimension that is known as a number."""
-    return tuple([_settle(extent, sizes) for extent in shape])
+# -- the graph as text ------------------------------------------------------------------------------
 
 
-def _settle(extent: Extent, sizes: Mapping[str, int]) -> Extent:
-    return extent.evaluate(sizes) if isinstance(extent, Dim) and extent_symbols(extent) <= sizes.keys() else extent
+@method
+def debug_str(symbol: Symbol) -> str:
+    """The calls of a symbol as text: of each its function, its name, what it was made on, and its attributes.
+
+    >>> from graphc import sym
+    >>> print(sym.Activation(sym.var('x'), act_type='relu', name='act').debug_str())
+    Symbol Outputs:
+        output[0]=act(0)
+    Variable:x
+    --------------------
+    Op:Activation, Name=act
+    Inputs:
+        arg[0]=x(0)
+    Attrs:
+        act_type=relu
+    """
+    outputs = as_graph(symbol).outputs
+    order = [node for node in calls(outputs) if is_value(node)]
+    names = {node: f"{name}({_index(node)})" for node, name in zip(order, call_names(order))}
+    lines = ["Symbol Outputs:", *(f"\toutput[{k}]={names.get(y, uniform(y))}" for k, y in enumerate(outputs))]
+    for node in {call_key(node): node for node in order}.values():
+        lines += _described(node, names)
+    return "\n".join(lines)
+
+
+def _described(node: Node, names: Mapping[Node, str]) -> list[str]:
+    """The lines of one call."""
+    name = names[node].rpartition("(")[0]
+    if is_source(node):
+        return [f"{'Variable' if node.op is VAR else node.op.name.capitalize()}:{name}"]
+    call = called(node)
+    attributes = {} if call is None else node.list_attr() or call.attributes
+    lines = ["-" * 20, f"Op:{function_of(node)}, Name={name}", "Inputs:"]
+    lines += [f"\targ[{k}]={names.get(x, uniform(x))}" for k, x in enumerate(operands(node))]
+    if attributes:
+        lines += ["Attrs:", *(f"\t{key}={value}" for key, value in attributes.items())]
+    return lines
+
+
+def _index(node: Node) -> int:
+    call = called(node)
+    return 0 if call is None else call.index

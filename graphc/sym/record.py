@@ -56,7 +56,7 @@ def public(
             if not (_has_untyped(args) or _has_untyped(kwargs.values())):
                 return function(*args, **kwargs)
             _signature(function).bind(*args, **kwargs)  # a wrong argument is an error on the user's line
-            node = make_untyped(CALL, *_record(name, args, kwargs))
+            node = make_untyped(CALL, *record(name, args, kwargs))
             return cast(R, _items(node, outputs(*args, **kwargs)) if outputs else node)
 
         PUBLIC[name] = call
@@ -139,7 +139,7 @@ class _Verbatim(str):
     __repr__ = str.__str__
 
 
-def _record(name: str, args: Tree, kwargs: Tree) -> tuple[tuple[Node, ...], Params]:
+def record(name: str, args: Tree, kwargs: Tree) -> tuple[tuple[Node, ...], Params]:
     """The nodes of a call, and the parameters that say the rest of it."""
     leaves, definition = flatten((args, kwargs))
     nodes = tuple([leaf for leaf in leaves if isinstance(leaf, Node)])

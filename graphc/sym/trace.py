@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import is_
 from typing import Any, cast
 from weakref import WeakValueDictionary
@@ -17,14 +18,17 @@ from graphc.graph import Graph
 from graphc.node import CONST, Node, births, topological, variable
 from graphc.ops.control import ITEM, LOOP, Loop
 from graphc.ops.declare import uniform
-from graphc.sym.record import replay
+from graphc.sym.record import replay, static
 from graphc.tree import Tree, TreeDef, flatten, unflatten
 from graphc.types import Bundle, Stack, Type
 
 
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """A function that was called: its variables, the leaves of its result and their structure, and what it captured."""
+    """A function that was called: its variables, the leaves of its result and their structure, and what it captured.
+
+    Two are equal if they do the same with what they capture, whatever that is.
+    """
 
     name: str
     bound: tuple[Node, ...]
@@ -34,6 +38,26 @@ class Traced:
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(x.name for x in self.bound)})"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Traced) and self._identity == other._identity)
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @cached_property
+    def _identity(self) -> tuple[object, ...]:
+        own = self.closed
+        leaves = tuple([id(y) if isinstance(y, Node) else static(self.name, y) for y in own.outputs])
+        return self.name, self.form, tuple(map(id, own.bound)), tuple(map(id, own.captured)), leaves
+
+    @cached_property
+    def closed(self) -> Traced:
+        """The same over local variables, also in the place of what it captured."""
+        names = Names()
+        own = [local(names.fresh(_called(x)), x.type) for x in (*self.bound, *self.captured)]
+        bound, captured = own[: len(self.bound)], own[len(self.bound) :]
+        return Traced(self.name, tuple(bound), tuple(self.applied(bound, captured)), self.form, tuple(captured))
 
     def retyped(self, types: Sequence[Type], captured: Sequence[Node]) -> Traced:
         """The function of variables of these types, with these nodes in the place of those it captured."""
@@ -130,10 +154,10 @@ def _liftable(node: Node, start: int) -> list[Node]:
     return [node]
 
 
-_locals: WeakValueDictionary[tuple[str, Type], Node] = WeakValueDictionary()
+_locals: WeakValueDictionary[tuple[str, Type | None], Node] = WeakValueDictionary()
 
 
-def local(name: str, type: Type) -> Node:
+def local(name: str, type: Type | None) -> Node:
     """The variable of this name and type inside sub-graphs: always the same, so that equal sub-graphs are one."""
     node = _locals.get((name, type))
     if node is None:

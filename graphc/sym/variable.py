@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 
 from graphc.errors import BindError, DTypeError
@@ -9,21 +10,35 @@ from graphc.node import Node, variable
 from graphc.ops.declare import offence
 from graphc.settings import default_float
 from graphc.source import show_source, user_source
+from graphc.sym.naming import attach, scoped
 from graphc.types import Type, as_dtype, as_shape
 
 _given: set[str] = set()  # names that users chose, which no variable gives itself
 _numbers = count()
 
 
-def var(name: str | None = None, shape: object = None, dtype: object = None) -> Node:
+def var(
+    name: str | None = None,
+    shape: object = None,
+    dtype: object = None,
+    *,
+    attr: Mapping[str, str] | None = None,
+    init: object = None,
+    lr_mult: float | None = None,
+    wd_mult: float | None = None,
+) -> Node:
     """A new variable; without a name it names itself, without a shape its type waits for data.
 
-    Extents may be names, known when data is bound. A shape without a dtype is of the default float.
+    Extents may be names, known when data is bound. A shape without a dtype is of the default float. What else is
+    given is attached to the variable as text, to be read by `x.attr(key)`: `attr` whatever the user likes, `init`,
+    `lr_mult` and `wd_mult` what initialisers and optimisers ask for.
 
     >>> var('images', shape=('n', 784), dtype='float32')
     <images: float32[n, 784]>
     >>> var('a')
     <a: untyped>
+    >>> var('w', lr_mult=0.1).attr('lr_mult')
+    '0.1'
     """
     if name is None:
         name = _unused_name()
@@ -32,7 +47,9 @@ def var(name: str | None = None, shape: object = None, dtype: object = None) -> 
     else:
         what = f"a name is text that is not empty, not {name!r}"
         raise BindError(offence("var", what, "the variance is sym.variance"))
-    return variable(name, _declared(name, shape, dtype))
+    hints = {"init": init, "lr_mult": lr_mult, "wd_mult": wd_mult}
+    told = {**(attr or {}), **{key: str(hint) for key, hint in hints.items() if hint is not None}}
+    return attach(variable(name, _declared(name, shape, dtype)), scoped("var", told))
 
 
 def _unused_name() -> str:

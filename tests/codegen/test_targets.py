@@ -22,6 +22,13 @@ def programs():
     a, b = sym.var("a", shape=(7, 3)), sym.var("b", shape=(3,))
     y = sym.sum(sym.erf(a / sym.norm(a, axis=1, keepdims=True)) ** b, axis=0)
     yield "float64", [a, b], [y, sym.floor(a), a > b, sym.cast(a, "int32") // 2, a[::-1, ::2], sym.argmax(a, axis=0)]
+    image, key = sym.var("image", shape=(2, 3, 64, 64), dtype="float32"), sym.var("key", shape=(2,), dtype="uint32")
+    pooled = sym.max_pool(sym.random.dropout(image, key, 0.5), 3, strides=2, padding=1)
+    yield "windows", [image, key], [pooled, graphc.grad(sym.sum(pooled), image), sym.cast(image, "int16")[..., 1::3]]
+
+    left, right = sym.var("left", shape=("n", 20), dtype="float32"), sym.var("right", shape=(20, 37), dtype="float32")
+    product = left @ right
+    yield "products", [left, right], [product, graphc.grad(sym.sum(product * product), right)]
 
 
 PROGRAMS = {name: (inputs, outputs) for name, inputs, outputs in programs()}
@@ -31,7 +38,7 @@ def data(inputs):
     rng = np.random.default_rng(0)
     for x in inputs:
         shape = tuple(9 if isinstance(e, graphc.Dim) else e for e in x.shape)
-        yield rng.integers(0, 5, shape) if x.dtype.kind == "i" else rng.uniform(0.5, 2, shape).astype(x.dtype)
+        yield rng.integers(0, 5, shape, x.dtype) if x.dtype.kind in "iu" else rng.uniform(0.5, 2, shape).astype(x.dtype)
 
 
 def runs_here(name):

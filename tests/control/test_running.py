@@ -75,6 +75,7 @@ def test_a_stack_holds_what_is_kept_of_each_iteration_and_no_more():
     memory.clear()
     f(np.ones(512), 1000)
     kept = 1000 * 512 * 8
+    assert f.cost().stacked * 1000 == kept  # in an iteration
     assert kept < memory.stats().cached < 5 * kept  # of all sizes that it had, in the pool's classes
 
 

@@ -3,11 +3,9 @@
 import re
 
 import numpy as np
-import pytest
 
 import graphc
 from graphc import grad, sym
-from graphc.errors import GraphcError
 from graphc.ops.control import LOOP, SWITCH, Loop, subgraphs
 
 
@@ -55,6 +53,47 @@ def test_states_and_ys_that_nobody_reads_are_left_out():
     assert graphc.compile(x, [total, fixed, ys[1]])(np.ones((4, 3)))[2].tolist() == [1, 2, 4, 8]
 
 
+def lstm():
+    """The loss of some steps of an LSTM, and its variables."""
+    x, h, c = (sym.var(name, shape=shape) for name, shape in zip("xhc", [(6, 9, 64), (9, 16), (9, 16)]))
+    u = sym.var("u", shape=(64, 16))
+
+    def step(state, x):
+        h, c = state
+        i, f, g, o = (sym.sigmoid((x + h @ u.T)[:, k * 16 : (k + 1) * 16]) for k in range(4))
+        c = f * c + i * g
+        return (o * sym.tanh(c), c), h
+
+    return [x, h, c, u], sym.sum(sym.scan(step, (h, c), x)[1] ** 2)
+
+
+def test_what_is_stacked_twice_is_stacked_once_and_what_was_stacked_before_not_again():
+    inputs, loss = lstm()
+    forward, backward = running(inputs, grad(loss, inputs))
+    stacked = forward.params.body.outputs[forward.params.states :]
+    assert len(set(stacked)) == len(stacked)
+    assert backward.ys == 1  # by x, which is what the gradient by u reads as well
+
+
+def test_values_are_kept_as_near_to_their_use_as_costs_nothing():
+    inputs, loss = lstm()
+    _, backward = running(inputs, grad(loss, inputs))
+    assert "sigmoid" not in [node.op.name for node in backward.params.body]
+
+
+def test_operands_of_products_are_transposed_before_the_loop_and_read_as_they_are_where_that_serves():
+    inputs, loss = lstm()
+    f = graphc.compile(inputs, grad(loss, inputs))
+    forward, backward = (Loop.of(node) for node in f.graph if node.op is LOOP)
+    assert "transpose" in [node.op.name for node in forward.captured]
+    assert "transpose" not in [node.op.name for node in forward.params.body]
+    assert [node.name for node in backward.captured] == ["u"]
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=x.shape) for x in inputs]
+    for found, plain in zip(f(*arrays), graphc.compile(inputs, grad(loss, inputs), fuse=False)(*arrays), strict=True):
+        np.testing.assert_allclose(found, plain, atol=1e-12)
+
+
 def test_small_bodies_are_inlined_and_large_ones_called():
     x, w = sym.var("x", shape=()), sym.var("w", shape=(64, 64))
     small = graphc.compile(x, sym.fori_loop(0, 9, lambda i, s: s * 2, x))
@@ -98,13 +137,6 @@ def test_the_program_and_its_cost_show_loops():
     assert re.search(r"loop 0: .*-> .*\n  body\(i, s.*\):\n    kernel 0:", str(f.program))
     assert f.cost(n=10).transcendentals == 80
     assert "workspace" in f.plan(n=10)
-
-
-def test_loops_are_not_exported_to_plain_c(tmp_path):
-    x = sym.var("x", shape=())
-    f = graphc.compile(x, sym.fori_loop(0, 3, lambda i, s: s * 2, x))
-    with pytest.raises(GraphcError, match="not for plain C"):
-        graphc.export(f, tmp_path / "model")
 
 
 def test_the_interpreter_shows_every_inner_step():

@@ -32,6 +32,8 @@ SHOWN = {
         "d prey / d parameters",
         "the cube root of 27 is 3.000000000000",
     ],
+    "mxnet_symbols.py": ["softmax_label", "bn1_moving_var", "epoch 20", "held-out accuracy 9", "relu1_output"],
+    "epoch.py": ["epoch 20", "all weights are the same: True", "held-out accuracy 9", "an epoch of 23 steps"],
     "states.py": ["epoch 20", "held-out accuracy 9", "updates 13 states"],
     "digits.py": ["seed 2", "held-out", "kernels of the step", "call 0", "lanes i in", "before pruning", "NumPy"],
 }

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from graphc import Function, compile, export, grad, sym
-from graphc.codegen.plain import MISFIT, NO_MEMORY, OK, shared_places
+from graphc.codegen.plain import LIMIT, MISFIT, NO_MEMORY, OK, shared_places
 from graphc.codegen.prototype import Prototype, output_names
 from graphc.codegen.target import Target
 from graphc.errors import GraphcError, ShapeError
@@ -168,6 +168,123 @@ def test_scipy_is_not_offered_functions_of_arrays() -> None:
         compile(x, sym.sum(x)).low_level_callable()
 
 
+# -- loops and switches -----------------------------------------------------------------------------
+
+
+def newton() -> tuple[Function, list[np.ndarray]]:
+    """A root found by a while loop, and its derivative, for which a stack grows past its first room."""
+    a, tolerance = sym.var("a", shape=(40,)), sym.var("tolerance", shape=())
+    step = lambda s: (s[0] * 0.9 + 0.1 * a / s[0], sym.max(sym.abs(s[0] * s[0] - a)))  # noqa: E731
+    root, _ = sym.while_loop(lambda s: s[1] > tolerance, step, (a + 1, np.inf), max_iterations=300)
+    f = compile([a, tolerance], {"root": root, "slope": grad(sym.sum(root), a)})
+    return f, [np.linspace(0.5, 4, 40), np.array(1e-12)]
+
+
+def nested() -> tuple[Function, list[np.ndarray]]:
+    """Loops and switches in each other, over a named extent, with constants that they read."""
+    table, w = np.random.default_rng(3).normal(size=(2, 30)), sym.var("w", shape=())
+    x = sym.var("x", shape=("n", 30))
+
+    def outer(s: Any, row: Any) -> Any:
+        u = sym.fori_loop(0, 3, lambda i, t: sym.sin(t * w) + table[0], s * row)
+        s = sym.cond(sym.sum(u) > 0, lambda: u * table[1], lambda: s + u)
+        return s, sym.sum(s)
+
+    s, ys = sym.scan(outer, np.ones(30), x)
+    loss = sym.sum(s * s) + sym.sum(ys)
+    return compile([x, w], [loss, ys, grad(loss, [x, w])]), [
+        np.random.default_rng(4).normal(size=(9, 30)),
+        np.array(0.7),
+    ]
+
+
+def segments() -> tuple[Function, list[np.ndarray]]:
+    """Checkpoints, of a number of iterations known when it runs."""
+    x, n = sym.var("x", shape=(7,)), sym.var("n", shape=(), dtype="int64")
+    y = sym.fori_loop(0, n, lambda i, s: sym.sin(s * x) + s, x, checkpoint=True)
+    return compile([x, n], [y, grad(sym.sum(y), x)]), [np.linspace(0, 1, 7), np.array(100)]
+
+
+MODELS = pytest.mark.parametrize(("model", "extents"), [(newton, ()), (nested, (9,)), (segments, ())])
+
+
+@MODELS
+def test_loops_are_plain_functions_too(model: Any, extents: tuple[int, ...]) -> None:
+    f, arrays = model()
+    assert_same(call(here(f), f, arrays, *extents), f(*arrays))
+
+
+def test_a_loop_without_iterations_is_one_in_c() -> None:
+    f, (_, w) = nested()
+    x = np.ones((0, 30))
+    assert_same(call(here(f), f, [x, w], 0), f(x, w))
+
+
+def test_a_loop_that_reaches_its_limit_is_a_status() -> None:
+    f, (a, _) = newton()
+    given, room = [a, np.array(-1.0)], np.zeros(40)
+    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (*given, room, room.copy())]
+    assert here(f)(*pointers) == LIMIT
+
+
+def test_scipy_integrates_a_function_with_a_loop() -> None:
+    integrate = pytest.importorskip("scipy.integrate")
+    t = sym.var("t", shape=())
+    f = compile(t, sym.while_loop(lambda s: s[1] < 40, lambda s: (s[0] * t + 1, s[1] + 1), (0.0, 0))[0])  # 1 / (1 - t)
+    np.testing.assert_allclose(integrate.quad(f.low_level_callable(), 0, 0.5)[0], np.log(2), rtol=1e-9)
+
+
+@needs_cc
+@MODELS
+def test_shared_library_has_its_loops_inside(model: Any, extents: tuple[int, ...], tmp_path: Path) -> None:
+    f, arrays = model()
+    library = ctypes.CDLL(str(export(f, tmp_path / "model", format="shared").code))
+    assert_same(call(library.model, f, arrays, *extents), f(*arrays))
+
+
+LOOP_MAIN = """
+#include <stdio.h>
+#include "newton.h"
+
+int main(void)
+{
+    double a[40], tolerance = 1e-12, root[40], slope[40];
+    for (int i = 0; i < 40; i++)
+        a[i] = 0.5 + i * 3.5 / 39;
+    if (newton(a, &tolerance, root, slope) != NEWTON_OK)
+        return 1;
+    for (int i = 0; i < 40; i++)
+        printf("%.17g %.17g\\n", root[i], slope[i]);
+    tolerance = -1;
+    return newton(a, &tolerance, root, slope) == NEWTON_LIMIT ? 0 : 2;
+}
+"""
+
+
+@needs_cc
+def test_c_program_runs_a_while_loop_and_its_gradient(tmp_path: Path) -> None:
+    header = export(newton()[0], tmp_path / "newton").header.read_text()
+    assert "malloc and free" in header
+    (tmp_path / "main.c").write_text(LOOP_MAIN)
+    strict = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"]
+    subprocess.run([str(CC), *strict, "main.c", "newton.c", "newton.o", "-o", "program"], cwd=tmp_path, check=True)
+    run = subprocess.run([tmp_path / "program"], capture_output=True, text=True)
+    assert run.returncode == 0
+    root, slope = np.array([line.split() for line in run.stdout.splitlines()], float).T
+    expected = np.sqrt(np.linspace(0.5, 4, 40))
+    np.testing.assert_allclose(root, expected, rtol=1e-12)
+    np.testing.assert_allclose(slope, 0.5 / expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("target", ["x86-64", "avx512", "aarch64", "wasm32"])
+def test_loops_for_another_machine_need_only_memory(target: str, tmp_path: Path) -> None:
+    code = export(newton()[0], tmp_path / "model", target).code
+    assert b"malloc" in code.read_bytes()
+    if shutil.which("nm") and target != "wasm32":
+        run = subprocess.run(["nm", "-u", code], capture_output=True, text=True, check=True)
+        assert {line.split()[-1] for line in run.stdout.splitlines()} <= {"malloc", "free", "memcpy"}
+
+
 # -- names and places -------------------------------------------------------------------------------
 
 
@@ -280,7 +397,7 @@ void cblas_dgemm(int order, int ta, int tb, int m, int n, int k, double alpha, c
 
 @needs_cc
 def test_blas_is_called_by_its_own_name(tmp_path: Path) -> None:
-    a, b = sym.var("a", shape=("n", 64)), sym.var("b", shape=(64, 32))
+    a, b = sym.var("a", shape=("n", 256)), sym.var("b", shape=(256, 300))  # too large for generated code
     f = compile([a, b], sym.exp(a @ b))
     (tmp_path / "gemm.c").write_text(GEMM)
     subprocess.run([str(CC), "-O1", "-fPIC", "-c", "gemm.c"], cwd=tmp_path, check=True)
@@ -288,7 +405,7 @@ def test_blas_is_called_by_its_own_name(tmp_path: Path) -> None:
     assert b"blas" not in export(f, tmp_path / "alone").code.read_bytes()
     files = export(f, tmp_path / "model", format="shared", blas=True, libraries=[str(tmp_path / "gemm.o")])
     rng = np.random.default_rng(2)
-    arrays = [rng.normal(size=(9, 64)) / 8, rng.normal(size=(64, 32))]
+    arrays = [rng.normal(size=(9, 256)) / 16, rng.normal(size=(256, 300))]
     assert_same(call(ctypes.CDLL(str(files.code)).model, f, arrays, 9), f(*arrays))
 
 

@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphc import compile, grad, sym
+from graphc import compile, grad, interpret, sym
 from graphc.errors import GraphcError
 from graphc.io.flat import operators, read_flat, write_flat
 from graphc.io.values import read_structure, read_value, write_structure, write_value
 from graphc.node import Literal, Node, Op, make, topological, variable
+from graphc.ops.note import CALLED
 from graphc.tree import flatten
 from graphc.types import FLOAT64, Dim, Type
 
@@ -53,7 +54,7 @@ def assert_same(found: list[Node], wanted: list[Node]) -> None:
 # -- what is read is what was written ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", [op for op in operators().values() if op.samples], ids=str)
+@pytest.mark.parametrize("op", [op for op in operators().values() if op.samples and op is not CALLED], ids=str)
 def test_node_of_every_operator_is_the_same_again(op: Op) -> None:
     for sample in op.samples:
         for dtype in ("float64", "int32", "bool"):
@@ -96,6 +97,60 @@ def test_control_flow_is_the_same_again() -> None:
     assert_same(read_flat(through_json(write_flat(roots)), same_variables(*roots)), roots)
     again = pickle.loads(pickle.dumps(roots))
     assert_same(again, roots)
+
+
+def recorded_loops() -> list[Node]:
+    """Loops and switches on variables without types, in each other, with numbers, structures and what they capture."""
+    a, b, n = sym.var("a"), sym.var("b"), sym.var("n", shape=(), dtype="int64")
+    w = sym.var("w", shape=(3,))
+    step = lambda s: {"u": s["u"] * b + sym.exp(w), "k": s["k"] + 1}  # noqa: E731
+    state = sym.while_loop(lambda s: sym.sum(s["u"]) < n, step, {"u": a, "k": 0}, max_iterations=9, checkpoint=4)
+
+    def outer(s: Node, x: Node) -> Any:
+        inner = sym.fori_loop(0, n, lambda i, t: t * x + i, s, checkpoint=True)
+        return sym.cond(sym.sum(inner) > 0, lambda: inner * b, lambda: 0.5), (inner, 2.0, np.float32(3))
+
+    last, (ys, twos, _) = sym.scan(outer, sym.sum(a), a, reverse=True)
+    chosen = sym.switch(n, [lambda x: a * x, sym.exp, lambda x: -0.0], a)
+    sums = sym.associative_scan(lambda x, y: x + y * b, a)
+    return [state["u"], state["k"], last, ys, twos, chosen, sums, grad(last, a)]
+
+
+def test_recorded_control_flow_is_the_same_again() -> None:
+    roots = recorded_loops()
+    assert all(root.type is None for root in roots)
+    data = through_json(write_flat(roots))
+    assert_same(read_flat(data, same_variables(*roots)), roots)
+    assert_same(pickle.loads(pickle.dumps(roots)), roots)
+
+
+def test_recorded_control_flow_runs_after_it_was_read() -> None:
+    a, b = sym.var("a"), sym.var("b")
+    y = sym.while_loop(lambda s: s[1] < 3, lambda s: (s[0] * b + 1, s[1] + 1), (a, 0))[0]
+    (again,) = read_flat(through_json(write_flat([y])))
+    values = {"a": np.array(2.0), "b": np.array(3.0)}
+    assert again is not y
+    assert interpret(again, values) == interpret(y, values) == 67
+
+
+def test_the_same_loop_on_the_same_variables_is_one_recorded_call() -> None:
+    a = sym.var("a")
+    make_loop = lambda: sym.fori_loop(0, 3, lambda i, s: s * a + i, 1.0)  # noqa: E731
+    assert make_loop() is make_loop()
+    assert make_loop() is not sym.fori_loop(0, 3, lambda i, s: s * a - i, 1.0)
+
+
+@pytest.mark.parametrize("policy", [True, 7, "64 MB"])
+def test_checkpoints_are_the_same_again_and_strange_ones_an_error(policy: Any) -> None:
+    x = sym.var("x", shape=())
+    y = grad(sym.fori_loop(0, 9, lambda i, s: sym.sin(s), x, checkpoint=policy), x)
+    flat = through_json(write_flat([y]))
+    assert_same(read_flat(flat, lambda name, type: x), [y])
+    (loop, *_) = [record for record in flat["nodes"] if record["op"] == "loop"]
+    for strange in (True, -1, 0, "soon", [], 0.5):
+        loop["params"]["checkpoint"] = strange
+        with pytest.raises(GraphcError, match="cannot be read"):
+            read_flat(flat)
 
 
 def test_graph_inside_a_node_reads_nothing_from_outside() -> None:
@@ -269,6 +324,46 @@ def test_changed_data_is_read_or_an_error_of_ours(data: st.DataObject) -> None:
     parent[last] = data.draw(JUNK)
     with suppress(GraphcError):
         assert all(isinstance(node, Node) for node in read_flat(flat))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_changed_data_of_recorded_loops_is_read_or_an_error_of_ours(data: st.DataObject) -> None:
+    flat = copy.deepcopy(LOOPS)
+    *path, last = data.draw(st.sampled_from(PLACES))
+    parent: Any = flat
+    for key in path:
+        parent = parent[key]
+    parent[last] = data.draw(JUNK)
+    with suppress(GraphcError):
+        assert all(isinstance(node, Node) for node in read_flat(flat))
+
+
+LOOPS = write_flat(recorded_loops())
+PLACES = places(LOOPS)[1:]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inputs": 5}, "does not have them, each once, as its inputs"),
+        ({"inputs": 0, "captured": 0}, "does not have them, each once, as its inputs"),
+        ({"inputs": -1}, "does not have them, each once, as its inputs"),
+        ({"leaves": []}, "in a structure of 1"),
+        ({"leaves": [{"is": 1}]}, "gives 1 nodes in a structure of 1"),
+        ({"name": 7}, "7 stands where a str should"),
+        ({"structure": {"kind": "code", "children": []}}, "'code' is none of"),
+    ],
+)
+def test_a_strange_function_is_an_error(change: dict[str, Any], message: str) -> None:
+    a = sym.var("a")
+    flat = write_flat([sym.fori_loop(0, 3, lambda i, s: s * a + i, a)])
+    (record,) = [record for record in flat["nodes"] if record["op"] == "call"]
+    leaves = record["params"]["template"]["template"]["leaves"]
+    (function,) = [leaf["is"]["function"] for leaf in leaves if leaf and isinstance(leaf["is"], dict)]
+    function |= change
+    with pytest.raises(GraphcError, match=message):
+        read_flat(flat)
 
 
 # -- pickle and copy --------------------------------------------------------------------------------

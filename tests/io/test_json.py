@@ -60,6 +60,26 @@ def test_what_is_written_follows_the_schema():
     jsonschema.validate(json.loads(to_json(2 * sym.var("a") + 1)), SCHEMA)
 
 
+def untyped_loop():
+    a, b = sym.var("a"), sym.var("b", shape=(3,))
+    step = lambda s: {"u": s["u"] * b, "k": s["k"] + 1}  # noqa: E731
+    return {"a": a, "b": b}, sym.while_loop(lambda s: s["k"] < 3, step, {"u": a, "k": 0}, checkpoint=True)
+
+
+def test_a_loop_that_waits_for_types_is_the_same_again(tmp_path):
+    variables, outputs = untyped_loop()
+    jsonschema.validate(json.loads(to_json(outputs)), SCHEMA)
+    graphc.save(tmp_path / "loop.json", outputs)
+    again = graphc.load(tmp_path / "loop.json", variables=variables).outputs
+    assert again["u"] is outputs["u"] and again["k"] is outputs["k"]
+
+
+def test_a_loop_that_waits_for_types_runs_on_new_variables():
+    again = from_json(to_json(untyped_loop()[1]))
+    f = graphc.compile(graphc.Graph.of([again["u"], again["k"]]).inputs, again)
+    assert f(a=np.ones(3), b=np.full(3, 2.0))["u"].tolist() == [8, 8, 8]
+
+
 @pytest.mark.parametrize("weights", ["npz", "safetensors"])
 def test_parameters_come_back_bit_by_bit(tmp_path, weights):
     outputs = model()[1]

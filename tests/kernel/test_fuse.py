@@ -108,6 +108,23 @@ def test_dense_layers_are_products_and_one_kernel_each():
     assert [type(step).__name__ for step in found.steps] == ["Contraction", "Kernel"]
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_parts_of_one_size_are_computed_and_joined_in_one_kernel(axis):
+    shared = sym.exp(X)
+    joined = sym.concat([shared, shared * 2, shared + X], axis=axis)
+    (kernel,) = kernels(joined)
+    assert sum(node.op.name == "exp" for node in kernel.values) == 1 and len(kernel.statements) == 3
+    x = np.random.default_rng(0).normal(size=X.shape).astype("float32")
+    e = np.exp(x)
+    np.testing.assert_allclose(graphc.compile(X, joined)(x), np.concatenate([e, e * 2, e + x], axis), atol=1e-5)
+
+
+def test_what_reads_joined_parts_elsewhere_waits_for_their_kernel():
+    joined = sym.concat([sym.exp(X), sym.sin(X) * sym.cos(X)], axis=1)
+    first, second = kernels([joined, joined + sym.flip(joined, 1)])
+    assert len(first.statements) == 2 and joined in set(second.reads())
+
+
 def test_a_transposed_read_of_a_reduced_row_is_right():
     s = sym.var("s", shape=(7, 7))
     y = sym.softmax(s)

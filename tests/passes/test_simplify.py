@@ -61,6 +61,22 @@ def test_slices_of_slices_are_one_slice():
     assert ops(simple(x[2:18][::2][1:4])) == ["slice", "var"]
 
 
+def test_sum_of_padded_parts_that_fill_an_axis_is_their_concatenation():
+    x, y, z = (sym.var(name, shape=(2, n)) for name, n in (("x", 3), ("y", 4), ("z", 5)))
+
+    def padded(part, low):
+        return sym.pad(part, ((0, 0), (low, 12 - low - part.shape[1])))
+
+    assert simple(padded(y, 3) + padded(x, 0) + padded(z, 7)) is sym.concat([x, y, z], axis=1)
+    for other in (
+        padded(x, 0) + padded(z, 7),  # a gap
+        padded(x, 0) + padded(y, 2) + padded(z, 7),  # one over another
+        padded(x, 0) + padded(y, 3) + padded(z, 7) + padded(x, 0),
+        padded(x, 0) + sym.pad(y, ((0, 0), (3, 5)), constant_values=1) + padded(z, 7),
+    ):
+        assert "pad" in ops(simple(other))
+
+
 def test_sums_of_sums_are_one_sum():
     x = sym.var("x", shape=(2, 3, 4))
     assert simple(x.sum(axis=2).sum(axis=0)) is simple(x.sum(axis=(0, 2)))

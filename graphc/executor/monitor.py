@@ -1,0 +1,41 @@
+"""Monitors: what every call inside a graph gives, shown while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from graphc.executor.binding import Array, Binding
+from graphc.executor.programs import Programs
+from graphc.node import Node
+from graphc.sym.called import called
+from graphc.sym.symbol import call_names, calls, is_source, is_value, output_names
+
+
+class Monitor:
+    """A callback, and the values that it is shown by name: results of calls, and if asked for, their operands."""
+
+    def __init__(self, callback: Callable[[str, Array], object], binding: Binding, operands_too: bool) -> None:
+        watched = list(_watched(binding.symbol.outputs, operands_too))
+        self._callback = callback
+        self._names = [name for name, _ in watched]
+        self._nodes = [binding.typed[node] for _, node in watched]
+        self._programs: dict[Programs, Callable[..., Any]] = {}
+
+    def run(self, programs: Programs, inputs: Sequence[Array]) -> tuple[list[Array], list[Array], list[Array]]:
+        """What `programs.forward` gives, each value shown on the way."""
+        if programs not in self._programs:
+            self._programs[programs] = programs.watched(self._nodes)
+        outputs, kept, after, seen = self._programs[programs](*inputs)
+        for name, value in zip(self._names, seen):
+            self._callback(name, value)
+        return outputs, kept, after
+
+
+def _watched(outputs: Sequence[Node], operands_too: bool) -> Iterator[tuple[str, Node]]:
+    results = [node for node in calls(outputs) if not is_source(node) and is_value(node)]
+    for node, output, name in zip(results, output_names(results), call_names(results)):
+        call = called(node) if operands_too else None
+        for operand, x in call.operands.items() if call is not None else ():
+            yield f"{name}_{operand}", x
+        yield output, node

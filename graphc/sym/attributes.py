@@ -1,0 +1,65 @@
+"""Methods that tell what users attached to variables and layers, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphc.graph import Graph
+from graphc.node import VAR, Node, topological
+from graphc.sym.called import Called, called
+from graphc.sym.inspect import method
+from graphc.sym.naming import attached
+from graphc.tree import flatten
+
+
+@method
+def attr(node: Node, key: str) -> str | None:
+    """One attribute of a variable or layer, or its name by the key `name`; None if it has none such.
+
+    >>> from graphc import sym
+    >>> sym.var('w', lr_mult=2).attr('lr_mult')
+    '2'
+    """
+    if key == "name":
+        return _name(node)
+    attributes = list_attr(node)
+    return attributes.get(key, attributes.get(f"__{key}__"))
+
+
+@method
+def list_attr(node: Node) -> dict[str, str]:
+    """The attributes of a variable or layer: those attached by the user, and a layer's own as MXNet writes them.
+
+    >>> from graphc import sym
+    >>> sym.Activation(sym.var('x'), act_type='relu', attr={'mood': 'calm'}).list_attr()
+    {'act_type': 'relu', 'mood': 'calm'}
+    """
+    if node.op is VAR:
+        return attached(node)
+    call = called(node)
+    return {} if call is None else {**_spelled(call), **call.attr}
+
+
+@method
+def attr_dict(outputs: Any) -> dict[str, dict[str, str]]:
+    """The attributes of all named variables and layers below some nodes, by name.
+
+    >>> from graphc import sym
+    >>> sym.FullyConnected(sym.var('x', lr_mult=0), num_hidden=2, no_bias=True, name='fc').attr_dict()
+    {'x': {'__lr_mult__': '0'}, 'fc': {'num_hidden': '2', 'no_bias': 'True'}}
+    """
+    roots = outputs.outputs if isinstance(outputs, Graph) else flatten(outputs)[0]
+    found = {_name(node): list_attr(node) for node in topological(roots)}
+    return {name: attributes for name, attributes in found.items() if name and attributes}
+
+
+def _name(node: Node) -> str | None:
+    if node.op is VAR:
+        return node.name
+    call = called(node)
+    return None if call is None else call.name or None
+
+
+def _spelled(call: Called) -> dict[str, str]:
+    layer = call.layer
+    return {} if layer is None else {k: layer.attributes[k].spell(v) for k, v in call.attributes.items()}

@@ -1,0 +1,188 @@
+"""Layers that read at computed places: embeddings, picks, sequences of several lengths.
+
+Each place is compared with every index along the axis, which is work in proportion to its extent, and no memory.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from graphc.errors import ShapeError
+from graphc.node import Node, constant
+from graphc.ops.creation import IOTA, extent_value
+from graphc.ops.declare import offence
+from graphc.ops.movement import EXPAND
+from graphc.sym import elementwise
+from graphc.sym.attribute import SINGLE, DTypeName
+from graphc.sym.axes import as_axis
+from graphc.sym.elementwise import astype, clip, equal, less, remainder
+from graphc.sym.indexing import getitem
+from graphc.sym.layer import Shapes, Values, layer
+from graphc.sym.movement import expand_dims, flip, reshaped
+from graphc.sym.reduction import sum
+from graphc.types import INT64, Extent, Shape
+
+__all__ = ["Embedding", "SequenceLast", "SequenceMask", "SequenceReverse", "batch_take", "one_hot", "pick"]
+
+Mode = Literal["clip", "wrap"]
+
+
+def _counted(shape: Shape, axis: int) -> Node:
+    """For every place its index along an axis."""
+    others = tuple([k for k in range(len(shape)) if k != axis])
+    index = IOTA(extent=shape[axis], dtype=INT64)
+    return EXPAND(index, axes=others, extents=tuple([shape[k] for k in others])) if others else index
+
+
+def _within(index: Node, extent: Extent, mode: str) -> Node:
+    """An index as an integer that lies on the axis."""
+    n, k = extent_value(extent, INT64), astype(index, INT64)
+    return clip(k, 0, n - 1) if mode == "clip" else remainder(k, n)
+
+
+def _picked(x: Node, index: Node, axis: int) -> Node:
+    """x at an index along an axis, which the index has extent 1 along or stretches."""
+    hit = equal(index, _counted(x.shape, axis))
+    return sum(elementwise.where(hit, x, 0), axis, dtype=x.dtype)
+
+
+def _taken(x: Node, index: Node, axis: int) -> Node:
+    """x at all these places along an axis, in the place of that axis."""
+    flat = reshaped(index, (index.size,))
+    wide = EXPAND(x, axes=(axis,), extents=(index.size,))
+    at = reshaped(flat, tuple([index.size if k == axis else 1 for k in range(wide.ndim)]))
+    found = _picked(wide, at, axis + 1)
+    return reshaped(found, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
+
+
+# -- tables -----------------------------------------------------------------------------------------
+
+
+@layer(shapes=lambda known, a: {"weight": (a["input_dim"], a["output_dim"])})
+def Embedding(
+    data: Node,
+    weight: Node,
+    *,
+    input_dim: int,
+    output_dim: int,
+    dtype: DTypeName = SINGLE,
+    sparse_grad: bool = False,
+) -> Node:
+    """The rows of the weight, `[input_dim, output_dim]`, whose numbers are the data; beyond the ends, the outermost.
+
+    >>> from graphc import sym
+    >>> Embedding(sym.var('words', shape=('n', 20)), input_dim=100, output_dim=8).shape
+    (n, 20, 8)
+    """
+    return _taken(weight, _within(data, input_dim, "clip"), 0)
+
+
+@layer(name="take")
+def _take(a: Node, indices: Node, *, axis: int = 0, mode: Mode = "clip") -> Node:
+    """The elements at these places along an axis; beyond the ends the outermost ('clip'), or counted anew ('wrap')."""
+    k = as_axis("take", axis, a.typed)
+    return _taken(a, _within(indices, a.shape[k], mode), k)
+
+
+@layer()
+def pick(data: Node, index: Node, *, axis: int | None = -1, keepdims: bool = False, mode: Mode = "clip") -> Node:
+    """One element from along the axis, for every place of the others; the index may have the axis with extent 1."""
+    x = data if axis is not None else reshaped(data, (data.size,))
+    k = as_axis("pick", -1 if axis is None else axis, x.typed)
+    kept = (*x.shape[:k], 1, *x.shape[k + 1 :])
+    if index.shape not in (kept, (*x.shape[:k], *x.shape[k + 1 :])):
+        what = f"the index {index.type} does not fit {data.type}"
+        raise ShapeError(offence("pick", what, f"give it the shape {kept}"))
+    found = _picked(x, reshaped(_within(index, x.shape[k], mode), kept), k)
+    return expand_dims(found, k) if keepdims else found
+
+
+@layer()
+def batch_take(a: Node, indices: Node) -> Node:
+    """One element of each row."""
+    return _picked(a, expand_dims(_within(indices, a.shape[1], "clip"), 1), 1)
+
+
+@layer()
+def one_hot(
+    indices: Node,
+    *,
+    depth: int,
+    on_value: float = 1.0,
+    off_value: float = 0.0,
+    dtype: DTypeName = SINGLE,
+) -> Node:
+    """A new last axis, where `on_value` stands at the index, and `off_value` elsewhere."""
+    index = expand_dims(astype(indices, INT64), indices.ndim)
+    hit = equal(index, IOTA(extent=depth, dtype=INT64))
+    on, off = (constant(np.asarray(value).astype(dtype)) for value in (on_value, off_value))
+    return elementwise.where(hit, on, off)
+
+
+@layer(name="where")
+def _where(condition: Node, x: Node, y: Node) -> Node:
+    """x where the condition is not 0, else y; a condition of one axis chooses rows."""
+    if x.shape != y.shape or condition.shape not in (x.shape, x.shape[:1]):
+        what = f"{condition.type}, {x.type} and {y.type}"
+        raise ShapeError(offence("where", what, "give x and y of one shape, and a condition of that or of one axis"))
+    rows = reshaped(condition, (*condition.shape, *[1] * (x.ndim - condition.ndim)))
+    return elementwise.where(rows != 0, x, y)
+
+
+# -- sequences --------------------------------------------------------------------------------------
+
+
+def _lengths(known: Shapes, a: Values) -> Shapes:
+    return {"sequence_length": (known["data"][1 - a["axis"]],)} if "data" in known else {}
+
+
+def _measured(a: Values) -> bool:
+    return a["use_sequence_length"]
+
+
+def _beside(length: Node, x: Node, axis: int) -> Node:
+    """Lengths laid along the axis of the batch, 0 or 1, beside the axis of time."""
+    return reshaped(astype(length, INT64), tuple([n if k == 1 - axis else 1 for k, n in enumerate(x.shape)]))
+
+
+@layer(shapes=_lengths, when={"sequence_length": _measured})
+def SequenceMask(
+    data: Node,
+    sequence_length: Node | None = None,
+    *,
+    use_sequence_length: bool = False,
+    value: float = 0.0,
+    axis: int = 0,
+) -> Node:
+    """The data, with the value in the place of all that comes after the end of each sequence along the axis."""
+    if sequence_length is None:
+        return data
+    inside = less(_counted(data.shape, axis), _beside(sequence_length, data, axis))
+    return elementwise.where(inside, data, value)
+
+
+@layer(shapes=_lengths, when={"sequence_length": _measured})
+def SequenceLast(
+    data: Node, sequence_length: Node | None = None, *, use_sequence_length: bool = False, axis: int = 0
+) -> Node:
+    """The last element of each sequence along the axis."""
+    if sequence_length is None:
+        return getitem(data, (*[slice(None)] * axis, -1))
+    return _picked(data, _beside(sequence_length, data, axis) - 1, axis)
+
+
+@layer(shapes=_lengths, when={"sequence_length": _measured})
+def SequenceReverse(
+    data: Node, sequence_length: Node | None = None, *, use_sequence_length: bool = False, axis: int = 0
+) -> Node:
+    """Each sequence along the first axis from its end to its beginning; what comes after the end stays."""
+    if axis != 0:
+        raise ShapeError(offence("SequenceReverse", f"axis={axis} is not supported", "take 0"))
+    if sequence_length is None:
+        return flip(data, 0)
+    time, length = _counted(data.shape[:2], 0), expand_dims(astype(sequence_length, INT64), 0)
+    source = elementwise.where(time < length, length - 1 - time, time)
+    wide = EXPAND(data, axes=(0,), extents=(data.shape[0],))
+    return _picked(wide, reshaped(source, (data.shape[0], 1, data.shape[1], *[1] * (data.ndim - 2))), 1)

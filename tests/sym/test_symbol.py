@@ -1,0 +1,281 @@
+"""Symbols as MXNet has them: groups, internals, names of outputs, composition, attributes, the text of a graph."""
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc import sym
+from graphc.errors import BindError
+from graphc.graph import Graph
+
+
+def perceptron():
+    """MXNet's classic."""
+    net = sym.FullyConnected(sym.var("data"), num_hidden=5, name="fc1")
+    net = sym.Activation(net, act_type="relu", name="relu1")
+    net = sym.FullyConnected(net, num_hidden=3, name="fc2")
+    return sym.SoftmaxOutput(net, name="softmax")
+
+
+PARAMETERS = ["fc1_weight", "fc1_bias", "fc2_weight", "fc2_bias"]
+
+
+# -- what MXNet 1.9 answers ---------------------------------------------------------------------------
+
+
+def normalised():
+    return sym.BatchNorm(sym.FullyConnected(sym.var("data"), num_hidden=5, name="fc1"), name="bn")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "arguments", "outputs", "states"),
+    [
+        (sym.var("data"), ["data"], ["data"], []),
+        (perceptron(), ["data", *PARAMETERS, "softmax_label"], ["softmax_output"], []),
+        (normalised(), ["data", "fc1_weight", "fc1_bias", "bn_gamma", "bn_beta"], ["bn_output"],
+         ["bn_moving_mean", "bn_moving_var"]),
+        (sym.Group([normalised(), sym.var("x")]), ["data", "fc1_weight", "fc1_bias", "bn_gamma", "bn_beta", "x"],
+         ["bn_output", "x"], ["bn_moving_mean", "bn_moving_var"]),
+        (sym.FullyConnected(sym.var("data"), no_bias=True, num_hidden=2, name="fc"), ["data", "fc_weight"],
+         ["fc_output"], []),
+        (sym.Group(sym.SliceChannel(sym.var("data"), num_outputs=2, name="sp")), ["data"],
+         ["sp_output0", "sp_output1"], []),
+        (sym.Dropout(sym.var("data"), name="drop"), ["data"], ["drop_output"], []),
+        (sym.Group(sym.RNN(sym.var("data"), mode="lstm", state_size=5, num_layers=1, state_outputs=True, name="rnn")),
+         ["data", "rnn_parameters", "rnn_state", "rnn_state_cell"],
+         ["rnn_output", "rnn_state_output", "rnn_statecell_output"], []),
+    ],
+)  # fmt: skip
+def test_names_are_those_of_mxnet(symbol, arguments, outputs, states):
+    assert symbol.list_arguments() == arguments
+    assert symbol.list_outputs() == outputs
+    assert symbol.list_auxiliary_states() == states
+
+
+def test_internals_are_variables_and_results_of_calls_operands_first():
+    assert perceptron().get_internals().list_outputs() == [
+        "data", "fc1_weight", "fc1_bias", "fc1_output", "relu1_output", "fc2_weight", "fc2_bias", "fc2_output",
+        "softmax_label", "softmax_output",
+    ]  # fmt: skip
+    assert normalised().get_internals().list_outputs()[-3:] == ["bn_moving_mean", "bn_moving_var", "bn_output"]
+
+
+def test_internals_of_typed_layers_are_the_same():
+    def net(x):
+        return sym.BatchNorm(sym.FullyConnected(x, num_hidden=5, name="fc"), name="bn")
+
+    typed, untyped = net(sym.var("x", shape=("n", 3))), net(sym.var("x"))
+    assert typed.get_internals().list_outputs() == untyped.get_internals().list_outputs()
+    assert typed.list_auxiliary_states() == untyped.list_auxiliary_states()
+
+
+def test_children_are_what_the_last_call_was_made_on():
+    assert perceptron().get_children().list_outputs() == ["fc2_output", "softmax_label"]
+    assert sym.var("x").get_children() is None
+
+
+def test_numbers_are_no_internals():
+    x = sym.var("x", shape=(3,))
+    assert (2 * x + 1).get_internals().list_outputs() == ["x", "multiply_output", "add_output"]
+
+
+# -- groups -------------------------------------------------------------------------------------------
+
+
+def test_outputs_of_a_group_are_found_by_number_name_and_slice():
+    net = perceptron()
+    features = net.get_internals()["relu1_output"]
+    group = sym.Group([features, net])
+    assert group[0] is features and group[-1] is net and group["softmax_output"] is net
+    assert group[1:] == sym.Group([net])
+    assert features.list_arguments() == ["data", "fc1_weight", "fc1_bias"]
+    with pytest.raises(IndexError):
+        group[2]
+
+
+def test_a_group_of_groups_is_flat():
+    a, b, c = (sym.var(name) for name in "abc")
+    assert sym.Group([sym.Group([a, b]), c]).outputs == (a, b, c)
+
+
+def test_iterating_over_a_graph_gives_its_nodes():
+    group = sym.Group([sym.exp(sym.var("a")), sym.var("b")])
+    assert len(group) == 3 and len(list(group)) == 3 and len(group.outputs) == 2
+
+
+def test_functions_are_numbered_among_the_outputs_of_a_graph():
+    a, b = sym.var("a"), sym.var("b")
+    group = sym.Group([sym.exp(a), sym.log(a), sym.exp(b), sym.exp(a)])
+    assert group.list_outputs() == ["exp_output", "log_output", "exp1_output", "exp_output"]
+    assert group["exp1_output"] is sym.exp(b)
+
+
+def test_results_of_one_function_share_its_number():
+    parts = sym.split(sym.var("a"), 2)
+    assert sym.Group(parts).list_outputs() == ["split_output0", "split_output1"]
+
+
+def test_wrong_names_of_outputs_are_errors():
+    net = perceptron()
+    with pytest.raises(BindError, match=r"no output is named 'fc3_output' .* fc2_output"):
+        net.get_internals()["fc3_output"]
+    with pytest.raises(BindError, match="2 outputs are named 'softmax_output'"):
+        sym.Group([net, net])["softmax_output"]
+    with pytest.raises(BindError, match="3 is none"):
+        sym.Group([net, 3])
+
+
+def test_two_variables_of_one_name_do_not_group():
+    with pytest.raises(BindError, match=r"two variables are named 'x' \(test_symbol.py:\d+ and test_symbol.py:\d+\)"):
+        sym.Group([sym.exp(sym.var("x")), sym.var("x")])
+
+
+def test_a_graph_answers_for_all_its_outputs():
+    a, b = sym.var("a"), sym.var("b")
+    group = sym.Group([a + b, a * b])
+    assert group.infer_shape(a=(3,)) == ([(3,), (3,)], [(3,), (3,)], [])
+    assert group.infer_type(a="float32")[1] == [np.float32, np.float32]
+    total, product = group.eval(a=np.arange(3.0), b=np.ones(3))
+    np.testing.assert_array_equal(total, [1, 2, 3])
+    np.testing.assert_array_equal(product, [0, 1, 2])
+    assert "infer_shape" in dir(group) and not hasattr(group, "sum")
+
+
+# -- composition --------------------------------------------------------------------------------------
+
+
+def test_composition_puts_a_symbol_in_the_place_of_an_argument():
+    pre = sym.FullyConnected(sym.var("x"), num_hidden=9, name="pre")
+    assert perceptron()(data=pre).list_arguments() == [
+        "x", "pre_weight", "pre_bias", *PARAMETERS, "softmax_label"
+    ]  # fmt: skip
+
+
+def test_composition_by_place_is_that_by_name():
+    net, x, w = perceptron(), sym.var("x"), sym.var("w")
+    assert net(x, w) is net(data=x, fc1_weight=w)
+
+
+def test_compositions_share_the_other_arguments():
+    net = perceptron()
+    twice = sym.Group([net(data=sym.var("x")), net(data=sym.var("y"))])
+    assert twice.list_arguments() == ["x", *PARAMETERS, "softmax_label", "y"]
+
+
+def test_composition_with_the_argument_itself_is_the_same_symbol():
+    net = perceptron()
+    (data,) = [v for v in graphc.Graph.of(net).inputs if v.name == "data"]
+    assert net(data=data) is net
+
+
+def test_name_of_a_composition_is_that_of_its_last_layer():
+    renamed = perceptron()(data=sym.var("x"), name="other")
+    assert renamed.list_outputs() == ["other_output"]
+    assert renamed.get_internals().list_outputs()[3:5] == ["fc1_output", "relu1_output"]
+    with pytest.raises(BindError, match=r"exp \(test_symbol.py:\d+\) is no layer and has no name"):
+        sym.exp(sym.var("x"))(name="other")
+
+
+def test_a_graph_composes_to_a_graph():
+    x, y = sym.var("x"), sym.var("y")
+    group = sym.Group([x + 1, 2 * x])(x=y)
+    assert isinstance(group, Graph)
+    assert group[0] is y + 1 and group[1] is 2 * y
+
+
+def test_composition_computes_the_composed_function():
+    x, y = sym.var("x"), sym.var("y")
+    np.testing.assert_array_equal((x * x + 1)(x=sym.exp(y)).eval(y=np.zeros(2)), [2, 2])
+
+
+def test_typed_symbols_compose_with_values_of_the_same_type():
+    x, y = sym.var("x", shape=(3,)), sym.var("y", shape=(3,))
+    assert (2 * x)(x=sym.exp(y)) is 2 * sym.exp(y)
+    with pytest.raises(BindError, match=r"x \(test_symbol.py:\d+\) is float64\[3\], but exp .* is float64\[4\]"):
+        (2 * x)(x=sym.exp(sym.var("z", shape=(4,))))
+    with pytest.raises(BindError, match="is untyped"):
+        (2 * x)(x=sym.var("z"))
+
+
+def test_composing_a_gradient_gives_that_of_the_composed_function():
+    x, y = sym.var("x"), sym.var("y")
+    slope = graphc.grad(sym.sum(x**3), x)
+    assert slope(x=y) is graphc.grad(sym.sum(y**3), y)
+
+
+def test_wrong_compositions_are_errors():
+    net, x = perceptron(), sym.var("x")
+    with pytest.raises(BindError, match=r"no argument is named 'dta' \(test_symbol.py:\d+\); there are data, fc1_w"):
+        net(dta=x)
+    with pytest.raises(BindError, match="data is given by place and by name"):
+        net(x, data=x)
+    with pytest.raises(BindError, match="2 symbols for the arguments a"):
+        sym.exp(sym.var("a"))(x, x)
+    with pytest.raises(BindError, match="data is one value, not 2 outputs"):
+        net(data=sym.Group([x, sym.exp(x)]))
+    with pytest.raises(BindError, match="3 is none"):
+        net(data=3)
+
+
+# -- attributes and text ------------------------------------------------------------------------------
+
+
+def test_attributes_of_variables_can_be_set_later():
+    w = sym.var("w", attr={"mood": "calm"}, lr_mult=2.0)
+    w._set_attr(mood="angry", size="7")
+    assert w.list_attr() == {"mood": "angry", "__lr_mult__": "2.0", "size": "7"}
+    assert w.attr("lr_mult") == w.attr("__lr_mult__") == "2.0" and w.attr("none") is None
+    with pytest.raises(BindError, match=r"fc \(test_symbol.py:\d+\) is made"):
+        sym.FullyConnected(w, num_hidden=2, name="fc")._set_attr(mood="calm")
+    with pytest.raises(TypeError, match="'size' is 7"):
+        w._set_attr(size=7)
+
+
+def test_attributes_are_listed_by_name():
+    net = sym.FullyConnected(sym.var("x", lr_mult=0.5), num_hidden=2, name="fc", attr={"mood": "calm"})
+    found = net.attr_dict()
+    assert found["x"] == {"__lr_mult__": "0.5"} and found["fc"] == {"num_hidden": "2", "mood": "calm"}
+
+
+def test_debug_str_lists_every_call_with_operands_and_attributes():
+    a = sym.var("a")
+    text = sym.Group([sym.FullyConnected(sym.exp(a), num_hidden=2, no_bias=True, name="fc"), sym.exp(a)]).debug_str()
+    assert text.replace("\t", "  ").splitlines() == [
+        "Symbol Outputs:",
+        "  output[0]=fc(0)",
+        "  output[1]=exp(0)",
+        "Variable:a",
+        "-" * 20,
+        "Op:exp, Name=exp",
+        "Inputs:",
+        "  arg[0]=a(0)",
+        "Variable:fc_weight",
+        "-" * 20,
+        "Op:FullyConnected, Name=fc",
+        "Inputs:",
+        "  arg[0]=exp(0)",
+        "  arg[1]=fc_weight(0)",
+        "Attrs:",
+        "  num_hidden=2",
+        "  no_bias=True",
+    ]
+
+
+def test_debug_str_tells_the_results_of_a_call_apart():
+    first, second = sym.SliceChannel(sym.var("x"), num_outputs=2, name="sp")
+    assert "arg[0]=sp(1)" in sym.exp(second).debug_str()
+    assert "output[0]=sp(0)" in first.debug_str()
+
+
+@pytest.mark.parametrize("shape", [None, (4, 6)])
+def test_internals_hold_all_results_of_a_layer(shape):
+    first, second = sym.SliceChannel(sym.var("x", shape=shape), num_outputs=2, name="sp")
+    internals = sym.exp(second).get_internals()
+    assert internals.list_outputs() == ["x", "sp_output0", "sp_output1", "exp_output"]
+    assert internals["sp_output0"] is first and internals["sp_output1"] is second
+
+
+def test_a_layer_without_operands_is_named_as_any_layer():
+    start = sym.mx._zeros(shape=(2, 3), name="start")
+    assert start.list_outputs() == ["start_output"]
+    assert "Op:_zeros, Name=start" in start.debug_str()
