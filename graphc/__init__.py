@@ -20,8 +20,8 @@ from graphc.interpret import interpret
 from graphc.io import pickling as _pickling  # noqa: F401  # pyright: ignore[reportUnusedImport]  (registers itself)
 from graphc.io.export import export
 from graphc.io.json import load, save
-from graphc.io.params import load_params, save_params
-from graphc.io.symbol import load_checkpoint, save_checkpoint
+from graphc.io.mxnet.params import load_params, save_params
+from graphc.io.mxnet.symbol import load_checkpoint, save_checkpoint
 from graphc.kernel.cost import Cost
 from graphc.node import Node
 from graphc.passes.api import simplify

@@ -8,7 +8,7 @@ from typing import Any
 from graphc.executor.binding import Array, Binding
 from graphc.executor.programs import Programs
 from graphc.node import Node
-from graphc.sym.called import called
+from graphc.sym.mx.called import called
 from graphc.sym.symbol import call_names, calls, is_source, is_value, output_names
 
 

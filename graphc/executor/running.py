@@ -14,7 +14,7 @@ from graphc.executor.monitor import Monitor
 from graphc.executor.programs import Programs, trains
 from graphc.source import show_source
 from graphc.sym.inspect import by_variable, debug_str
-from graphc.sym.layer import LAYERS
+from graphc.sym.mx.layer import LAYERS
 from graphc.sym.symbol import layer_call, output_names
 from graphc.types import as_shape
 

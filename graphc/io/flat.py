@@ -39,7 +39,7 @@ from graphc.ops.control import ITEM
 from graphc.ops.note import CALLED
 from graphc.source import Source
 from graphc.state import STATE
-from graphc.sym.layer import SCOPE
+from graphc.sym.mx.layer import SCOPE
 from graphc.sym.record import CALL, Template, called_from, static
 from graphc.sym.trace import Traced, local
 from graphc.types import Bundle, Type

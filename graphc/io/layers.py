@@ -8,7 +8,7 @@ from typing import Any
 from graphc.errors import GraphcError
 from graphc.io.values import is_a
 from graphc.node import Node
-from graphc.sym.layer import LAYERS, SCOPE, Layer
+from graphc.sym.mx.layer import LAYERS, SCOPE, Layer
 from graphc.sym.record import Template
 
 MOST = {"num_outputs": 4096, "num_layers": 256}  # what is built this many times over

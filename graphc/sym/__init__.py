@@ -14,7 +14,6 @@ from graphc.sym import (
     files,
     indexing,
     inspect,
-    layers,
     movement,
     mx,  # noqa: F401  # pyright: ignore[reportUnusedImport]
     naming,
@@ -35,8 +34,9 @@ from graphc.sym.elementwise import *
 from graphc.sym.files import *
 from graphc.sym.indexing import *
 from graphc.sym.inspect import *
-from graphc.sym.layers import *
 from graphc.sym.movement import *
+from graphc.sym.mx import layers
+from graphc.sym.mx.layers import *
 from graphc.sym.naming import *
 from graphc.sym.nn import *
 from graphc.sym.normalisation import *

@@ -6,8 +6,8 @@ from typing import Any
 
 from graphc.graph import Graph
 from graphc.node import VAR, Node, topological
-from graphc.sym.called import Called, called
 from graphc.sym.inspect import method
+from graphc.sym.mx.called import Called, called
 from graphc.sym.naming import attached
 from graphc.tree import flatten
 

@@ -13,8 +13,8 @@ from graphc.node import VAR, Node, make, topological, variable
 from graphc.settings import default_float
 from graphc.source import show_source
 from graphc.sym import elementwise
-from graphc.sym.flags import told_dtype
-from graphc.sym.layer import LAYERS
+from graphc.sym.mx.flags import told_dtype
+from graphc.sym.mx.layer import LAYERS
 from graphc.sym.promote import common_shape
 from graphc.sym.record import CALL, called_from, replay
 from graphc.sym.symbol import full_attributes, is_source, layer_call

@@ -11,9 +11,9 @@ from graphc.node import VAR, Node, topological, variable
 from graphc.ops.control import ITEM
 from graphc.ops.declare import uniform
 from graphc.settings import default_float
-from graphc.sym.called import called
 from graphc.sym.infer import Inference, infer, settled_dtypes
-from graphc.sym.layer import LAYERS
+from graphc.sym.mx.called import called
+from graphc.sym.mx.layer import LAYERS
 from graphc.sym.record import replay
 from graphc.sym.symbol import (
     Symbol,

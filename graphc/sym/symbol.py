@@ -13,8 +13,8 @@ from graphc.ops.control import ITEM
 from graphc.ops.declare import offence, uniform
 from graphc.ops.note import CALLED
 from graphc.source import show_source
-from graphc.sym.called import Called, called
-from graphc.sym.layer import LAYERS, SCOPE
+from graphc.sym.mx.called import Called, called
+from graphc.sym.mx.layer import LAYERS, SCOPE
 from graphc.sym.naming import attach, attached, checked
 from graphc.sym.record import CALL, replay
 from graphc.tree import flatten

@@ -17,8 +17,8 @@ from graphc.ops.movement import EXPAND, FLIP, RESHAPE, TRANSPOSE
 from graphc.ops.parts import CONCAT, PAD, SLICE
 from graphc.ops.reduction import MAX, MIN, PROD, SUM
 from graphc.sym import elementwise
-from graphc.sym.layer import LAYERS
-from graphc.sym.plain import Words, translated
+from graphc.sym.mx.layer import LAYERS
+from graphc.sym.mx.words import Words, translated
 from graphc.types import BOOL, product
 
 PublicCall: TypeAlias = tuple[str, tuple[Any, ...], dict[str, Any]]

@@ -7,11 +7,11 @@ from typing import Literal
 
 from graphc.node import Node
 from graphc.sym import nn
-from graphc.sym.attribute import DTypeName
 from graphc.sym.contraction import dot
 from graphc.sym.elementwise import abs, astype, sigmoid, softplus, tanh, where
-from graphc.sym.layer import Shapes, Values, layer
-from graphc.sym.layers.shapes import along, collapsed
+from graphc.sym.mx.attribute import DTypeName
+from graphc.sym.mx.layer import Shapes, Values, layer
+from graphc.sym.mx.layers.shapes import along, collapsed
 from graphc.sym.nn import elu, gelu, leaky_relu, relu
 from graphc.types import Shape, product
 

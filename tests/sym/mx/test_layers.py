@@ -12,9 +12,9 @@ from graphc.errors import ShapeError
 from graphc.graph import Graph
 from graphc.node import PUBLIC
 from graphc.sym import layers
-from graphc.sym.attribute import REQUIRED
-from graphc.sym.called import called
-from graphc.sym.layer import FUNCTIONS, LAYERS, SCOPE
+from graphc.sym.mx.attribute import REQUIRED
+from graphc.sym.mx.called import called
+from graphc.sym.mx.layer import FUNCTIONS, LAYERS, SCOPE
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphc.sym.layer import FUNCTIONS
+from graphc.sym.mx.layer import FUNCTIONS
 
 
 def __getattr__(name: str) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from graphc.node import PUBLIC, Node, make_untyped, variable
 from graphc.ops.control import ITEM
 from graphc.ops.declare import offence
 from graphc.ops.note import CALLED
-from graphc.sym.attribute import Attribute
+from graphc.sym.mx.attribute import Attribute
 from graphc.sym.naming import attach, named, scoped
 from graphc.sym.promote import as_node, floating
 from graphc.sym.record import CALL, record

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.sym.cases import case, check_gradients, check_values, draws
+from tests.sym.mx.cases import case, check_gradients, check_values, draws
 
 normal = draws(6)
 

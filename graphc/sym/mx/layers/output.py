@@ -12,8 +12,8 @@ from graphc.ops.creation import IOTA, extent_value
 from graphc.ops.movement import EXPAND, fill
 from graphc.ops.note import HEADED
 from graphc.sym.elementwise import astype, equal, maximum, not_equal, sigmoid, sign, stop_gradient, where
-from graphc.sym.layer import Shapes, Values, layer
 from graphc.sym.movement import expand_dims, reshaped
+from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.sym.nn import cross_entropy, softmax
 from graphc.sym.note import with_gradient_of
 from graphc.sym.reduction import sum

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from graphc.errors import BindError, GraphcError
 from graphc.graph import Graph, method
-from graphc.io.params import load_params, save_params
-from graphc.io.symbol_read import read_symbol
-from graphc.io.symbol_text import read_text, write_text
-from graphc.io.symbol_write import write_symbol
+from graphc.io.mxnet.params import load_params, save_params
+from graphc.io.mxnet.read import read_symbol
+from graphc.io.mxnet.text import read_text, write_text
+from graphc.io.mxnet.write import write_symbol
 from graphc.io.weights import Arrays, PathLike, replace_file
 from graphc.node import PUBLIC, Node
 from graphc.sym.symbol import as_graph

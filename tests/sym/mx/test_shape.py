@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.sym.cases import case, check_gradients, check_values, draws
+from tests.sym.mx.cases import case, check_gradients, check_values, draws
 
 normal = draws(2)
 A, B, X = normal(2, 3), normal(2, 3), normal(2, 3, 4)

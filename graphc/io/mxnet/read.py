@@ -12,14 +12,14 @@ from graphc.errors import BindError, GraphcError
 from graphc.io.calls import read_call
 from graphc.io.flat import check_call
 from graphc.io.layers import complete, layer_of
-from graphc.io.symbol_text import VARIABLE, Entry, Symbol
-from graphc.io.symbol_typed import TYPED
-from graphc.io.symbol_write import MARK
+from graphc.io.mxnet.text import VARIABLE, Entry, Symbol
+from graphc.io.mxnet.typed import TYPED
+from graphc.io.mxnet.write import MARK
 from graphc.io.values import one_of, read_type
 from graphc.node import PUBLIC, VAR, Node, make_untyped
 from graphc.ops.control import ITEM
-from graphc.sym.flags import DTYPES
-from graphc.sym.layer import LAYERS, Layer
+from graphc.sym.mx.flags import DTYPES
+from graphc.sym.mx.layer import LAYERS, Layer
 from graphc.sym.naming import attach, attached, checked
 from graphc.sym.record import CALL
 from graphc.sym.variable import var

@@ -13,10 +13,10 @@ from graphc.node import Node
 from graphc.ops.declare import offence
 from graphc.sym import contraction, elementwise
 from graphc.sym import reduction as np_named
-from graphc.sym.attribute import Ints
 from graphc.sym.axes import as_axes
-from graphc.sym.layer import layer
 from graphc.sym.movement import reshaped, swapaxes, transpose
+from graphc.sym.mx.attribute import Ints
+from graphc.sym.mx.layer import layer
 
 __all__ = ["argmax_channel", "batch_dot", "nanprod", "nansum"]
 

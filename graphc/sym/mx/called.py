@@ -10,8 +10,8 @@ from typing import Any, cast
 from graphc.node import PUBLIC, Node
 from graphc.ops.control import ITEM
 from graphc.ops.note import CALLED
-from graphc.sym.layer import LAYERS, SCOPE, Layer
-from graphc.sym.plain import translated
+from graphc.sym.mx.layer import LAYERS, SCOPE, Layer
+from graphc.sym.mx.words import translated
 from graphc.sym.record import CALL, Template
 from graphc.tree import flatten
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.sym.cases import case, check_gradients, check_values, draws
+from tests.sym.mx.cases import case, check_gradients, check_values, draws
 
 normal = draws(0)
 A, B, ROW = normal(2, 3), normal(2, 3) + 3, normal(3)

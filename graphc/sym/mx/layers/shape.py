@@ -10,14 +10,14 @@ from graphc.errors import ShapeError
 from graphc.node import Node
 from graphc.ops.declare import offence
 from graphc.sym import movement as np_named
-from graphc.sym.attribute import SINGLE, DTypeName, Ints
 from graphc.sym.axes import as_axes, as_axis
 from graphc.sym.creation import arange, full
 from graphc.sym.elementwise import astype
 from graphc.sym.indexing import getitem
-from graphc.sym.layer import Values, layer
-from graphc.sym.layers.shapes import collapsed
 from graphc.sym.movement import concat, flip, pad
+from graphc.sym.mx.attribute import SINGLE, DTypeName, Ints
+from graphc.sym.mx.layer import Values, layer
+from graphc.sym.mx.layers.shapes import collapsed
 from graphc.types import Extent, Shape
 
 __all__ = [

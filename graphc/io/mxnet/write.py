@@ -17,15 +17,15 @@ from typing import Any, cast
 from graphc.errors import GraphcError
 from graphc.graph import Graph
 from graphc.io.calls import write_call
-from graphc.io.symbol_text import VARIABLE, Entry, Output, Symbol
-from graphc.io.symbol_typed import as_layers, public_call
+from graphc.io.mxnet.text import VARIABLE, Entry, Output, Symbol
+from graphc.io.mxnet.typed import as_layers, public_call
 from graphc.io.values import write_type
 from graphc.node import CONST, VAR, Node
 from graphc.ops.control import ITEM
 from graphc.source import show_source
-from graphc.sym.called import Called, called
-from graphc.sym.flags import FLAGS
-from graphc.sym.layer import LAYERS, SCOPE, Layer
+from graphc.sym.mx.called import Called, called
+from graphc.sym.mx.flags import FLAGS
+from graphc.sym.mx.layer import LAYERS, SCOPE, Layer
 from graphc.sym.naming import attached
 from graphc.sym.record import CALL, Template, record
 

@@ -19,9 +19,9 @@ from graphc.sym import random
 from graphc.sym.contraction import dot
 from graphc.sym.control import scan
 from graphc.sym.elementwise import sigmoid, tanh
-from graphc.sym.layer import Shapes, Values, layer
-from graphc.sym.layers.norm import dropped, fresh_key
 from graphc.sym.movement import concat, reshaped, split, stack
+from graphc.sym.mx.layer import Shapes, Values, layer
+from graphc.sym.mx.layers.norm import dropped, fresh_key
 from graphc.sym.nn import relu
 from graphc.types import Extent
 

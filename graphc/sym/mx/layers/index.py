@@ -15,12 +15,12 @@ from graphc.ops.creation import IOTA, extent_value
 from graphc.ops.declare import offence
 from graphc.ops.movement import EXPAND
 from graphc.sym import elementwise
-from graphc.sym.attribute import SINGLE, DTypeName
 from graphc.sym.axes import as_axis
 from graphc.sym.elementwise import astype, clip, equal, less, remainder
 from graphc.sym.indexing import getitem
-from graphc.sym.layer import Shapes, Values, layer
 from graphc.sym.movement import expand_dims, flip, reshaped
+from graphc.sym.mx.attribute import SINGLE, DTypeName
+from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.sym.reduction import sum
 from graphc.types import INT64, Extent, Shape
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.sym.cases import PLACES, case, check_gradients, check_values, draws
+from tests.sym.mx.cases import PLACES, case, check_gradients, check_values, draws
 
 normal = draws(3)
 A, B, ROW, X = normal(2, 3), normal(2, 3), normal(3), normal(2, 3, 4)

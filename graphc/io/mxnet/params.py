@@ -18,7 +18,7 @@ import numpy as np
 
 from graphc.errors import GraphcError
 from graphc.io.weights import Arrays, PathLike, elements, replace_file
-from graphc.sym.flags import DTYPES, FLAGS
+from graphc.sym.mx.flags import DTYPES, FLAGS
 
 __all__ = ["load_params", "save_params"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tests.sym.cases import case, check_gradients, check_values, draws
+from tests.sym.mx.cases import case, check_gradients, check_values, draws
 
 normal = draws(4)
 IMAGE = normal(1, 2, 5, 6)

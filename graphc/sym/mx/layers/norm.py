@@ -12,10 +12,10 @@ from graphc.node import Node
 from graphc.ops.note import MODE, UPDATING
 from graphc.state import state
 from graphc.sym import normalisation, random
-from graphc.sym.attribute import Ints
 from graphc.sym.axes import as_axis
 from graphc.sym.elementwise import rsqrt, sqrt, where
-from graphc.sym.layer import Shapes, Values, layer
+from graphc.sym.mx.attribute import Ints
+from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.sym.nn import layer_norm
 from graphc.sym.reduction import mean, sum, var
 from graphc.types import Extent

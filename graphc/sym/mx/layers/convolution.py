@@ -10,10 +10,10 @@ from graphc.ops.declare import offence
 from graphc.ops.movement import fill
 from graphc.sym import convolution, pooling
 from graphc.sym import reduction as over_axes
-from graphc.sym.attribute import Ints
 from graphc.sym.elementwise import add
-from graphc.sym.layer import Shapes, Values, layer
 from graphc.sym.movement import concat
+from graphc.sym.mx.attribute import Ints
+from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.types import Extent, Shape
 
 __all__ = ["Convolution", "Deconvolution", "Pooling", "UpSampling"]

@@ -16,7 +16,7 @@ from graphc.node import Node, constant
 from graphc.ops.declare import offence
 from graphc.sym import elementwise as np_named
 from graphc.sym.creation import ones_like, zeros_like
-from graphc.sym.layer import Shapes, Values, layer
+from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.sym.nn import relu
 
 __all__ = [

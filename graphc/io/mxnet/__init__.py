@@ -1,0 +1,1 @@
+"""MXNet's files: symbols and parameters."""
