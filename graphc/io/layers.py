@@ -16,9 +16,10 @@ MOST = {"num_outputs": 4096, "num_layers": 256}  # what is built this many times
 
 def layer_of(name: str) -> Layer:
     """The layer of one of MXNet's operators."""
-    if name not in LAYERS:
-        raise GraphcError(f"graphc has no layer {name:.60}; dir(sym.mx) names those it has")
-    return LAYERS[name]
+    try:
+        return LAYERS[name]
+    except KeyError:
+        raise GraphcError(f"graphc has no layer {name:.60}; dir(sym.mx) names those it has") from None
 
 
 def complete(layer: Layer, told: Mapping[str, Any], operands: int) -> dict[str, Any]:

@@ -4,6 +4,9 @@
 """
 # ruff: noqa: F403
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from graphc.sym import (
     attributes,  # noqa: F401  # pyright: ignore[reportUnusedImport]  (registers methods)
     contraction,
@@ -35,8 +38,6 @@ from graphc.sym.files import *
 from graphc.sym.indexing import *
 from graphc.sym.inspect import *
 from graphc.sym.movement import *
-from graphc.sym.mx import layers
-from graphc.sym.mx.layers import *
 from graphc.sym.naming import *
 from graphc.sym.nn import *
 from graphc.sym.normalisation import *
@@ -48,6 +49,9 @@ from graphc.sym.symbol import *
 from graphc.sym.variable import var
 from graphc.sym.window import *
 
+if TYPE_CHECKING:
+    from graphc.sym.mx.layers import *
+
 __all__ = ["random", "var", "variance"]
 __all__ += contraction.__all__
 __all__ += control.__all__
@@ -57,7 +61,6 @@ __all__ += elementwise.__all__
 __all__ += files.__all__
 __all__ += indexing.__all__
 __all__ += inspect.__all__
-__all__ += layers.__all__
 __all__ += movement.__all__
 __all__ += naming.__all__
 __all__ += nn.__all__
@@ -67,3 +70,15 @@ __all__ += pooling.__all__
 __all__ += reduction.__all__
 __all__ += symbol.__all__
 __all__ += window.__all__
+
+
+def __getattr__(name: str) -> Any:
+    """MXNet's layers, which are imported when the first is asked for."""
+    layers = import_module("graphc.sym.mx.layers")
+    if name not in layers.__all__:
+        raise AttributeError(f"graphc.sym has no {name!r}")
+    return getattr(layers, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *import_module("graphc.sym.mx.layers").__all__])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from graphc.sym.mx.layer import FUNCTIONS
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    if name not in FUNCTIONS:
-        raise AttributeError(f"there is no layer {name!r}; sym.mx has {', '.join(FUNCTIONS)}")
-    return FUNCTIONS[name]
+    try:
+        return FUNCTIONS[name]
+    except KeyError:
+        raise AttributeError(f"there is no layer {name!r}; sym.mx has {', '.join(FUNCTIONS)}") from None
 
 
 def __dir__() -> list[str]:
+    import_module(f"{__name__}.layers")
     return [*FUNCTIONS]

@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from importlib import import_module
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from graphc.errors import ShapeError
@@ -29,6 +30,7 @@ from graphc.types import Shape, Type
 
 P = ParamSpec("P")
 R = TypeVar("R")
+V = TypeVar("V")
 Values: TypeAlias = Mapping[str, Any]
 Shapes: TypeAlias = Mapping[str, Shape]
 ShapeRule: TypeAlias = Callable[[Shapes, Values], Shapes]
@@ -195,8 +197,19 @@ def _signature(parameters: Sequence[inspect.Parameter]) -> inspect.Signature:
 
 # -- declaring --------------------------------------------------------------------------------------
 
-LAYERS: dict[str, Layer] = {}  # by MXNet's names
-FUNCTIONS: dict[str, Callable[..., Any]] = {}  # what users call, by the same names
+
+class _Declared(dict[str, V]):
+    """By MXNet's names; the families of layers are imported when the first is asked for, since few programs do."""
+
+    def __missing__(self, name: str) -> V:
+        import_module(f"{__package__}.layers")
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
+
+
+LAYERS = _Declared[Layer]()
+FUNCTIONS = _Declared[Callable[..., Any]]()  # what users call
 
 
 def layer(

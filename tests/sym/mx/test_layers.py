@@ -11,7 +11,7 @@ from graphc import compile, grad, interpret, sym
 from graphc.errors import ShapeError
 from graphc.graph import Graph
 from graphc.node import PUBLIC
-from graphc.sym import layers
+from graphc.sym.mx import layers
 from graphc.sym.mx.attribute import REQUIRED
 from graphc.sym.mx.called import called
 from graphc.sym.mx.layer import FUNCTIONS, LAYERS, SCOPE
