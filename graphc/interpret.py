@@ -119,9 +119,9 @@ def _stacked(rows: Sequence[Array], element: Type, sizes: Mapping[str, int]) -> 
 
 
 def _by_variable(roots: Iterable[Node], bindings: Mapping[Any, Any]) -> dict[Node, Array]:
-    """One array for each variable that the roots read."""
+    """One array for each variable that the roots read, and for those that are given, which may fix dimensions."""
     arrays: dict[Node, Array] = {}
-    for node in topological(roots):
+    for node in topological([*roots, *(key for key in bindings if isinstance(key, Node) and key.op is VAR)]):
         if node.op is VAR:
             key = next((key for key in (node, node.name) if key in bindings), None)
             if key is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import mul
 from typing import SupportsIndex, TypeAlias
 
@@ -52,7 +52,8 @@ class Dim:
         return _symbol(name)
 
     @staticmethod
-    def _collect(terms: Iterable[tuple[Monomial, int]]) -> Extent:
+    def collect(terms: Iterable[tuple[Monomial, int]]) -> Extent:
+        """The sum of terms, of which some may be alike."""
         total: dict[Monomial, int] = {}
         for monomial, coefficient in terms:
             total[monomial] = total.get(monomial, 0) + coefficient
@@ -62,7 +63,7 @@ class Dim:
     def __add__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):  # type: ignore[redundant-expr]
             return NotImplemented
-        return Dim._collect([*self.terms, *_terms(other)])
+        return _sum(self, other)
 
     __radd__ = __add__
 
@@ -80,7 +81,7 @@ class Dim:
     def __mul__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):  # type: ignore[redundant-expr]
             return NotImplemented
-        return Dim._collect((tuple(sorted(m + k, key=str)), c * d) for m, c in self.terms for k, d in _terms(other))
+        return _product(self, other)
 
     __rmul__ = __mul__
 
@@ -110,13 +111,13 @@ class Dim:
             if c % d:
                 return None
             quotient[tuple(rest)] = c // d
-        return Dim._collect(quotient.items())
+        return Dim.collect(quotient.items())
 
     def _divide_terms(self, d: int) -> Extent:
         """(d a + r) // d = a + r // d, with as much as can be in a."""
         a = [(m, c // d) for m, c in self.terms if c % d == 0 or not m]
-        r = Dim._collect((m, c if m else c % d) for m, c in self.terms if c % d)
-        return Dim._collect(a) + (Dim({(Quotient(r, d),): 1}) if isinstance(r, Dim) else 0)
+        r = Dim.collect((m, c if m else c % d) for m, c in self.terms if c % d)
+        return Dim.collect(a) + (Dim({(Quotient(r, d),): 1}) if isinstance(r, Dim) else 0)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Dim) and self.terms == other.terms)
@@ -181,6 +182,19 @@ def substitute(extent: Extent, values: Mapping[str, Extent]) -> Extent:
 
 def _symbol(name: str) -> Dim:
     return Dim({(name,): 1})
+
+
+REMEMBERED = 1 << 12  # sums and products: indices of a large graph are much alike
+
+
+@lru_cache(REMEMBERED)
+def _sum(a: Dim, b: Extent) -> Extent:
+    return Dim.collect([*a.terms, *_terms(b)])
+
+
+@lru_cache(REMEMBERED)
+def _product(a: Dim, b: Extent) -> Extent:
+    return Dim.collect((tuple(sorted(m + k, key=str)), c * d) for m, c in a.terms for k, d in _terms(b))
 
 
 def _terms(extent: Extent) -> tuple[tuple[Monomial, int], ...]:

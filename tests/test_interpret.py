@@ -85,3 +85,8 @@ def test_deep_graphs_need_no_recursion():
     for _ in range(5000):
         y = y + x
     assert interpret(y, {"x": 1.0}) == 5001
+
+
+def test_a_variable_that_is_given_fixes_dimensions_though_nothing_reads_its_values():
+    x = sym.var("x", shape=("n",))
+    assert interpret(sym.sum(sym.ones(("n",))), {x: np.zeros(4)}) == 4

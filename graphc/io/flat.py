@@ -35,14 +35,14 @@ from graphc.io.values import (
     write_value,
 )
 from graphc.node import PUBLIC, VAR, Literal, Node, Op, make, make_untyped, topological, variable
-from graphc.ops.control import ITEM
+from graphc.ops.control import ITEM, LOOP, LoopParams
 from graphc.ops.note import CALLED
 from graphc.source import Source
 from graphc.state import STATE
 from graphc.sym.mx.layer import SCOPE
 from graphc.sym.record import CALL, Template, called_from, static
 from graphc.sym.trace import Traced, local
-from graphc.types import Bundle, Type
+from graphc.types import Bundle, Dim, Type, as_shape
 
 MakeVariable: TypeAlias = Callable[[str, "Type | None"], Node]
 
@@ -209,6 +209,8 @@ def _make(op: Op, args: tuple[Node, ...], params: tuple[Any, ...], type: Type | 
     elif op is ITEM:
         (node,), (index,) = args, params
         _check_item(node, index)
+    elif op is LOOP:
+        _check_loop(len(args), LoopParams(*params))
     else:
         _check_count(op, len(args))
     if op is CALL or (op is ITEM and args[0].type is None):
@@ -236,6 +238,18 @@ def _check_item(node: Node, index: Any) -> None:
     count = len(node.type.types) if isinstance(node.type, Bundle) else is_a(int, index) + (node.op is CALL)
     if not 0 <= is_a(int, index) < count:
         raise GraphcError(f"{node.op.name} has no result {index}")
+
+
+def _check_loop(count: int, p: LoopParams) -> None:
+    """As many arguments and results as it says that it has, and iterations that can be counted."""
+    parts = (p.states, p.xs, 0 if p.limit is None else p.limit)
+    given, made = count - (p.trip is None and p.cond is None), len(is_a(Graph, p.body).outputs)
+    if min([is_a(int, part) for part in parts]) < 0 or p.states + p.xs > given or p.states > made:
+        raise GraphcError(f"a loop of {p.states} states, {p.xs} xs and at most {p.limit} iterations cannot be")
+    if not isinstance(p.trip, Dim | None):
+        as_shape(is_a(int, p.trip))
+    for flag in (p.reverse, p.joined, p.whole):
+        is_a(bool, flag)
 
 
 def _check_count(op: Op, count: int) -> None:

@@ -130,7 +130,10 @@ def _loop_type(types: Sequence[Type], params: Params) -> Type:
     body, cond, states, xs, trip, *_ = p = LoopParams(*cast("tuple[Any, ...]", params))
     if as_policy("loop", p.checkpoint) != p.checkpoint:
         raise DTypeError(offence("loop", f"{p.checkpoint!r:.40} is no policy", "give 'auto', a number or bytes"))
-    rest = list(types)[trip is None and cond is None :]
+    counted = trip is None and cond is None
+    if counted and types[0] != Type(INT64):
+        raise DTypeError(offence("loop", f"{types[0]} counts no iterations", f"give {Type(INT64)}"))
+    rest = list(types)[counted:]
     loop = Loop(None, (), (), (), p)
     init, captured = rest[:states], rest[states + xs :]
     for x in rest[states : states + xs]:

@@ -14,9 +14,9 @@ from graphc.errors import BindError, ShapeError
 from graphc.node import Node, constant
 from graphc.ops.control import ITEM, SWITCH, require_same_results
 from graphc.ops.declare import offence
-from graphc.ops.policy import as_policy
+from graphc.ops.policy import Policy, as_policy
 from graphc.sym.axes import as_axis
-from graphc.sym.loop import element, run_count, run_scan, run_while
+from graphc.sym.loop import as_bound, as_length, as_limit, element, run_count, run_scan, run_while
 from graphc.sym.movement import concat, flip, moveaxis, stack
 from graphc.sym.promote import as_node, promote
 from graphc.sym.record import public
@@ -128,7 +128,7 @@ def while_loop(
     True
     """
     given, form = _states("while_loop", init)
-    policy = as_policy("while_loop", checkpoint)
+    policy, limit = as_policy("while_loop", checkpoint), as_limit("while_loop", max_iterations)
 
     def traces(types: Sequence[Type | None]) -> tuple[Traced, Traced]:
         (i, state), (_, again) = (
@@ -141,7 +141,7 @@ def while_loop(
     if condition.form != LEAF:
         raise ShapeError(offence("while_loop", "the condition is a structure", "give one bool, without axes"))
     read, captured = list(condition.captured), list(body.captured)
-    results = run_while("while_loop", condition, read, body, captured, states, max_iterations, policy)
+    results = run_while("while_loop", condition, read, body, captured, states, limit, policy)
     return unflatten(form, results)
 
 
@@ -159,7 +159,7 @@ def fori_loop(
     """
     given, form = _states("fori_loop", init)
     policy = as_policy("fori_loop", checkpoint)
-    start = _node("fori_loop", lower)
+    start, end = (as_bound("fori_loop", _node("fori_loop", bound)) for bound in (lower, upper))
     names = parameter_names(body_fn, 2)
 
     def step(i: Node, state: Tree) -> Tree:
@@ -171,12 +171,22 @@ def fori_loop(
     (body,), states = _traced("fori_loop", traces, given)
     _require_form("fori_loop", form, body.form)
     captured = list(body.captured)
-    if isinstance(lower, int | Dim) and isinstance(upper, int | Dim):
-        trip: Extent = max(0, upper - lower) if isinstance(upper - lower, int) else upper - lower  # type: ignore[type-var]
+    if (trip := _trip(lower, upper, policy)) is not None:
         results = run_scan("fori_loop", body, captured, states, [], trip, False, policy)
     else:
-        results = run_count("fori_loop", body, captured, states, _node("fori_loop", upper) - start, policy)
+        results = run_count("fori_loop", body, captured, states, end - start, policy)
     return unflatten(form, results)
+
+
+def _trip(lower: Any, upper: Any, policy: Policy) -> Extent | None:
+    """How many iterations, if that is an extent. Only checkpoints mind that one of a range may be negative."""
+    if not isinstance(lower, int | Dim) or not isinstance(upper, int | Dim):
+        return None
+    trip = upper - lower
+    if isinstance(trip, int):
+        return max(0, trip)
+    positive = all(factor > 0 and all(isinstance(x, str) for x in names) for names, factor in trip.terms)
+    return trip if policy is None or positive else None
 
 
 def scan(
@@ -200,7 +210,7 @@ def scan(
     """
     given, form = _states("scan", init)
     elements, (of_x,) = _nodes("scan", [xs])
-    policy = as_policy("scan", checkpoint)
+    policy, trip = as_policy("scan", checkpoint), as_length("scan", length)
     if not elements and length is None:
         raise ShapeError(offence("scan", "there are no xs", "give xs, or length="))
 
@@ -212,7 +222,7 @@ def scan(
     (body,), states = _traced("scan", traces, given)
     of_state, of_y = body.form.children
     _require_form("scan", form, of_state)
-    results = run_scan("scan", body, list(body.captured), states, elements, length, reverse, policy)
+    results = run_scan("scan", body, list(body.captured), states, elements, trip, reverse, policy)
     return unflatten(form, results[: form.size]), unflatten(of_y, results[form.size :])
 
 

@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
-from graphc.errors import ShapeError
+from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node
 from graphc.ops.control import ITEM, LOOP, LoopParams, require_invariant
 from graphc.ops.declare import offence
 from graphc.ops.policy import Policy
-from graphc.sym.promote import as_node, promote
+from graphc.sym.promote import as_node
 from graphc.sym.record import public
 from graphc.sym.trace import Traced, close
 from graphc.sym.weak import Number, state_types
-from graphc.types import INT64, Extent, Type
+from graphc.types import INT64, Extent, Type, as_shape
+
+# -- what users say of a loop -------------------------------------------------------------------------
+
+
+def as_length(name: str, length: Any) -> Extent | None:
+    """How many iterations a loop has; None leaves it to what it runs along."""
+    try:
+        return None if length is None else as_shape((length,))[0]
+    except (ShapeError, TypeError):
+        what = f"length={length!r:.40} is no number of iterations"
+        way_out = "give a whole number, 0 or more, or an extent; fori_loop takes nodes"
+        raise ShapeError(offence(name, what, way_out)) from None
+
+
+def as_limit(name: str, limit: Any) -> int | None:
+    """The greatest number of iterations; None for any."""
+    if limit is None:
+        return None
+    if isinstance(limit, SupportsIndex) and (number := limit.__index__()) >= 0:
+        return number
+    what = f"max_iterations={limit!r:.40} is no number of iterations"
+    raise ShapeError(offence(name, what, "give a whole number, 0 or more, or None"))
+
+
+@public
+def as_bound(name: str, x: Node) -> Node:
+    """Where a loop starts or ends, as a node of which others can be subtracted."""
+    if x.shape or x.dtype.kind not in "iu":
+        raise DTypeError(offence(name, f"a bound is {x.type}", "give integers, without axes"))
+    return x.astype(INT64)
+
+
+# -- what they are recorded as ------------------------------------------------------------------------
 
 
 def element(name: str, x: Node) -> Type | None:
@@ -62,8 +95,7 @@ def run_count(
     checkpoint: Policy = None,
 ) -> list[Node]:
     """A loop of as many iterations as a node says."""
-    (counted,) = promote(name, count)
-    return _loop(name, body, captured, captured, (counted.astype(INT64),), states, (), {"checkpoint": checkpoint})
+    return _loop(name, body, captured, captured, (count,), states, (), {"checkpoint": checkpoint})
 
 
 @public(outputs=_results)

@@ -115,7 +115,8 @@ class Frame:
         """With a last window that begins within the padded axis, but may end beyond it."""
         beyond: list[Extent] = []
         for n, span, stride in zip(self.padded(extents), self.spans(), self.strides):
-            steps = -((span - n) // stride)  # rounded up
+            apart = isinstance(span, int) and span < stride  # then one more stride may pass the end
+            steps = (n - 1) // stride if apart else -((span - n) // stride)  # rounded up
             missing = steps * stride + span - n
             beyond.append(max(missing, 0) if isinstance(missing, int) else missing)
         return replace(self, beyond=tuple(beyond))

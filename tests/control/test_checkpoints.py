@@ -339,3 +339,14 @@ def test_a_chain_of_checkpointed_functions_needs_less_memory():
         return graphc.compile([x, *weights], grad(sym.sum(h * h), weights)).cost().workspace
 
     assert workspace(graphc.checkpoint(block)) < 0.6 * workspace(block)
+
+
+@pytest.mark.parametrize("policy", [1, 2, True])
+def test_a_range_that_ends_before_it_starts_has_no_segments(policy):
+    x = sym.var("x", shape=("n",))
+    y = sym.fori_loop(x.shape[0], 4, lambda i, s: sym.sin(s) * i, x, checkpoint=policy)
+    f = graphc.compile(x, [y, graphc.grad(sym.sum(y), x)])
+    for n in (3, 4, 5, 6, 9):
+        data = np.linspace(0.2, 1, n)
+        values, slopes = (np.sin(data) * 3, np.cos(data) * 3) if n == 3 else (data, np.ones(n))
+        np.testing.assert_allclose(f(data), [values, slopes], rtol=1e-12)

@@ -93,3 +93,29 @@ def test_what_a_loop_captures_must_be_an_input():
     x, w = sym.var("x", shape=()), sym.var("w", shape=())
     with pytest.raises(BindError, match="w"):
         graphc.compile(x, sym.fori_loop(0, 2, lambda i, s: s * w, x))
+
+
+@pytest.mark.parametrize("length", [-2, 2.5, sym.var("k", shape=(), dtype="int64")])
+def test_a_length_that_is_no_extent_is_an_error(length):
+    with pytest.raises(ShapeError, match=r"scan: length=.* is no number of iterations \(.*test_errors"):
+        sym.scan(lambda s, _: (s + 1, s), 0, length=length)
+
+
+@pytest.mark.parametrize("limit", [-1, 2.5, "5"])
+def test_a_greatest_number_of_iterations_that_is_none_is_an_error(limit):
+    with pytest.raises(ShapeError, match=r"while_loop: max_iterations=.* is no number of iterations \(.*test_errors"):
+        sym.while_loop(lambda s: s < 3, lambda s: s + 1, 0, max_iterations=limit)
+
+
+@pytest.mark.parametrize("bound", [0.5, sym.var("k", shape=(3,), dtype="int64"), sym.var("x", shape=())])
+def test_a_bound_that_is_no_integer_is_an_error(bound):
+    with pytest.raises(DTypeError, match=r"fori_loop: a bound is .*; give integers, without axes"):
+        sym.fori_loop(0, bound, lambda i, s: s + i, 0)
+
+
+def test_a_bound_that_is_no_integer_is_found_when_types_come():
+    n = sym.var("n")
+    f = graphc.compile(n, sym.fori_loop(0, n, lambda i, s: s + i, 0))
+    assert f(np.int32(4)) == 6
+    with pytest.raises(DTypeError, match=r"fori_loop: a bound is float64\[\] \(.*test_errors"):
+        f(np.array(4.0))

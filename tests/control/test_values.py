@@ -106,6 +106,14 @@ def test_a_range_that_ends_before_it_starts_runs_no_iteration():
     agree(found, [np.array(3.0), np.ones(2)])
 
 
+@pytest.mark.parametrize("dtype, lower, upper", [("uint8", 5, 3), ("int8", -100, 100), ("uint64", 2, 5)])
+def test_a_range_does_not_wrap_in_the_dtype_of_its_bounds(dtype, lower, upper):
+    a, b = (sym.var(name, shape=(), dtype=dtype) for name in "ab")
+    total = sym.fori_loop(a, b, lambda i, s: s + i, 0)
+    found = graphc.compile([a, b], total)(*np.array([lower, upper], dtype))
+    assert found == sum(range(lower, upper)) and total.dtype == np.int64
+
+
 def test_large_states_alternate_between_two_buffers():
     x, w = sym.var("x", shape=(40, 30)), sym.var("w", shape=(30, 30))
     data = {"x": RNG.normal(size=(40, 30)), "w": RNG.normal(size=(30, 30)) / 10}

@@ -153,6 +153,31 @@ def test_checkpoints_are_the_same_again_and_strange_ones_an_error(policy: Any) -
             read_flat(flat)
 
 
+LARGE = 2**70
+
+
+@pytest.mark.parametrize(
+    ("name", "strange"),
+    [("states", LARGE), ("xs", LARGE), ("xs", -1), ("limit", -1), ("limit", 2.5), ("reverse", 2), ("joined", None)],
+)
+def test_a_while_loop_that_cannot_be_is_an_error(name: str, strange: Any) -> None:
+    x = sym.var("x", shape=())
+    flat = through_json(write_flat([sym.while_loop(lambda s: s < 9, lambda s: s + 1, x, max_iterations=20)]))
+    (loop,) = [record for record in flat["nodes"] if record["op"] == "loop"]
+    loop["params"][name] = strange
+    with pytest.raises(GraphcError, match="cannot be|stands where a"):
+        read_flat(flat)
+
+
+@pytest.mark.parametrize("trip", [-1, 2.5, True])
+def test_a_loop_of_a_strange_number_of_iterations_is_an_error(trip: Any) -> None:
+    flat = through_json(write_flat([sym.fori_loop(0, 3, lambda i, s: s + i, 1.0)]))
+    (loop,) = [record for record in flat["nodes"] if record["op"] == "loop"]
+    loop["params"]["trip"] = trip
+    with pytest.raises(GraphcError, match="non-negative|stands where a"):
+        read_flat(flat)
+
+
 def test_graph_inside_a_node_reads_nothing_from_outside() -> None:
     p, x = sym.var("p", shape=(), dtype="bool"), sym.var("x", shape=(3,))
     flat = write_flat([sym.cond(p, sym.exp, sym.cos, x)])
