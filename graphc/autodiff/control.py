@@ -17,8 +17,8 @@ from graphc.node import Node, make, topological, variable
 from graphc.ops.arithmetic import ADD
 from graphc.ops.checkpoint import KEPT, is_kept
 from graphc.ops.contraction import CONTRACT, contract, pairing
-from graphc.ops.control import SWITCH, Loop, LoopParams, items, subgraphs
-from graphc.ops.movement import TRANSPOSE, fill
+from graphc.ops.control import SWITCH, Loop, LoopParams, items, iterations, subgraphs
+from graphc.ops.movement import TRANSPOSE, behind, fill
 from graphc.sym.trace import close
 from graphc.types import INT64, Stack, Type, evaluate
 
@@ -206,8 +206,8 @@ def _is_summed_better_after(x: Node, p: LoopParams) -> bool:
 
 def _sum_of_products(a: Node, b: Node, x: Node) -> Node:
     """The sum of a contraction over all iterations, from stacks of its factors."""
-    shifted = [tuple([axis + 1 for axis in axes]) for axes in pairing(_before_transpose(x))]
-    total = contract(a, b, (0, *shifted[0]), (0, *shifted[1]), *shifted[2:])
+    axes_a, axes_b, *batch = map(behind, pairing(_before_transpose(x)))
+    total = contract(a, b, (0, *axes_a), (0, *axes_b), *batch)
     return make(TRANSPOSE, (total,), x.params) if x.op is TRANSPOSE else total
 
 
@@ -236,12 +236,8 @@ def _backward(
     kept = keep(outputs, {*own, *heads}, {p.body.inputs[0], *x}, set(c))
     stops = {*kept, *own, *heads}
     read = set(topological(outputs, stop=stops.__contains__))
-    count, stacks = loop.count, list[Node]()
-    if kept or p.cond is not None:
-        ys = [KEPT(v) for v in kept] if p.checkpoint else kept
-        forward = items(_extended(loop, ys=ys) if kept else node)
-        stacks = forward[len(p.body.outputs) :][: len(kept)]
-        count = forward[-1] if p.cond is not None else count
+    forward = _extended(loop, ys=[KEPT(v) for v in kept] if p.checkpoint else kept) if kept else node
+    stacks = items(forward)[len(p.body.outputs) :][: len(kept)]
     again = [(value, v) for value, v in zip(loop.xs, x) if v in read]
     outside = [(value, v) for value, v in zip(loop.captured, c) if v in read]
     inputs = [p.body.inputs[0], *own, *heads, *kept, *(v for _, v in again), *(v for _, v in outside)]
@@ -255,7 +251,8 @@ def _backward(
         checkpoint=p.checkpoint,
     )
     values = (*(g for g, _ in xs), *stacks, *(value for value, _ in again))
-    return Loop(count, tuple(init for init, _, _ in states), values, tuple(v for v, _ in outside), params).make()
+    init, captured = tuple(init for init, _, _ in states), tuple(v for v, _ in outside)
+    return Loop(iterations(forward), init, values, captured, params).make()
 
 
 def add_stacks(a: Node, b: Node) -> Node:
@@ -266,5 +263,4 @@ def add_stacks(a: Node, b: Node) -> Node:
     i, x, y = variable("i", Type(INT64)), variable("x", type), variable("y", type)
     total = KEPT(ADD(x, y)) if p.checkpoint else ADD(x, y)
     params = LoopParams(close([i, x, y], [total]), None, 0, 2, p.trip, checkpoint=p.checkpoint)
-    count = items(node)[-1] if p.cond is not None else loop.count
-    return items(Loop(count, (), (a, b), (), params).make())[0]
+    return items(Loop(iterations(node), (), (a, b), (), params).make())[0]

@@ -15,10 +15,10 @@ from graphc.codegen.target import Target
 from graphc.codegen.vmath import FUNCTIONS
 from graphc.kernel.fuse import Contraction, Control, reads, writes
 from graphc.kernel.kernel import Kernel
-from graphc.kernel.lower import view_base
 from graphc.kernel.program import Program, Scratch, is_small
 from graphc.node import Node
 from graphc.ops.contraction import operands
+from graphc.ops.movement import view_base
 from graphc.types import Extent, Stack
 
 ENTRY = "program"

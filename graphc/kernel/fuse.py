@@ -15,12 +15,13 @@ from graphc.errors import InternalError
 from graphc.graph import Graph
 from graphc.kernel.axes import AxisClasses
 from graphc.kernel.kernel import Axis, Kernel, Statement
-from graphc.kernel.lower import Index, Lowering, MustStore, NotFusable, linear, squeezed_index, view_base
+from graphc.kernel.lower import Index, Lowering, MustStore, NotFusable, linear, squeezed_index
 from graphc.kernel.storage import is_costly, must_store, weights
 from graphc.node import Node, Op, make, topological
 from graphc.ops.contraction import operands
 from graphc.ops.control import ITEM, items, subgraphs
 from graphc.ops.copy import AGAIN
+from graphc.ops.movement import view_base
 from graphc.ops.scalar import FOLD
 from graphc.types import Dim
 

@@ -133,13 +133,6 @@ def linear(index: Index, shape: Shape) -> Extent:
     return position
 
 
-def view_base(node: Node) -> Node:
-    """What a chain of reshapes is a view of."""
-    while node.op.name == "reshape":
-        (node,) = node.args
-    return node
-
-
 def squeezed_index(source: Shape, result: Shape, index: Index) -> Index | None:
     """The index into the source of a reshape that only adds or drops axes of extent one, else None."""
     kept = [i for i, extent in zip(index, result, strict=True) if extent != 1]

@@ -12,10 +12,10 @@ from typing import cast
 
 from graphc.graph import Graph
 from graphc.kernel.axes import AxisClasses
-from graphc.kernel.lower import squeezed_index, view_base
+from graphc.kernel.lower import squeezed_index
 from graphc.node import Node
 from graphc.ops.contraction import operands
-from graphc.ops.movement import EXPAND, TRANSPOSE, Axes
+from graphc.ops.movement import EXPAND, TRANSPOSE, Axes, view_base
 from graphc.ops.window import SLIDE, UNSLIDE
 from graphc.types import Shape, product
 

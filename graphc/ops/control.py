@@ -126,6 +126,12 @@ class Loop:
         return y.with_shape((trip * y.shape[0], *y.shape[1:]) if self.params.joined else (trip, *y.shape))
 
 
+def iterations(node: Node) -> Node | None:
+    """How many iterations a loop makes, where a node says: its last result, or what it was told; None for an extent."""
+    loop = Loop.of(node)
+    return items(node)[-1] if loop.params.cond is not None else loop.count
+
+
 def _loop_type(types: Sequence[Type], params: Params) -> Type:
     body, cond, states, xs, trip, *_ = p = LoopParams(*cast("tuple[Any, ...]", params))
     if as_policy("loop", p.checkpoint) != p.checkpoint:

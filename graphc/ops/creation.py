@@ -9,7 +9,7 @@ import numpy as np
 
 from graphc.node import Node, Op, Params, Sample, constant
 from graphc.ops.logic import CAST
-from graphc.ops.movement import Array, Index, Read
+from graphc.ops.movement import Array, Index, Read, spread
 from graphc.ops.scalar import index_value
 from graphc.types import FLOAT64, INT64, DType, Extent, Type
 
@@ -37,6 +37,12 @@ IOTA = Op(
     kind="creation",
     samples=(Sample((), {"extent": 5, "dtype": INT64}), Sample((), {"extent": 0, "dtype": FLOAT64})),
 )
+
+
+def index_along(x: Type, axis: int, dtype: DType = INT64) -> Node:
+    """For every element of x its index along an axis."""
+    others = tuple(k for k in range(x.ndim) if k != axis)
+    return spread(IOTA(extent=x.shape[axis], dtype=dtype), x, others)
 
 
 def _extent_type(types: Sequence[Type], params: Params) -> Type:

@@ -14,7 +14,7 @@ from typing import cast
 from graphc.node import CONST, Node, variable
 from graphc.ops.declare import uniform
 from graphc.ops.logic import BITWISE_AND, STOP_GRADIENT, WHERE
-from graphc.ops.movement import EXPAND, Axes, behind, fill
+from graphc.ops.movement import EXPAND, Axes, behind, fill, spread
 from graphc.types import BOOL, Extent, Shape, Stack, Type
 
 
@@ -59,8 +59,7 @@ class Lanes:
     def mask(self, x: Node) -> Node:
         """Which elements of x belong to active lanes."""
         assert self.active is not None
-        rest = x.shape[1:]
-        return EXPAND(self.active, axes=tuple(range(1, x.ndim)), extents=rest) if rest else self.active
+        return spread(self.active, x.typed, tuple(range(1, x.ndim)))
 
     # -- which are active ---------------------------------------------------------------------------
 

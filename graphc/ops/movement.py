@@ -143,6 +143,11 @@ EXPAND = Op(
 )
 
 
+def spread(value: Node, x: Type, axes: Axes) -> Node:
+    """A value without some of the axes of x, the same all along these."""
+    return EXPAND(value, axes=axes, extents=tuple(x.shape[axis] for axis in axes)) if axes else value
+
+
 def fill(value: object, type: Type) -> Node:
     """A node whose elements are all the same: a scalar constant, expanded."""
     scalar = constant(value, type.dtype)
@@ -254,6 +259,13 @@ def _reshape_source(index: Index, x: Type, shape: Shape) -> Index:
             rest = number // x.shape[axis] if any(x.shape[k] != 1 for k in range(old.start, axis)) else 0
             found[axis], number = number - rest * x.shape[axis], rest
     return tuple(found)
+
+
+def view_base(node: Node) -> Node:
+    """What a chain of reshapes is a view of."""
+    while node.op is RESHAPE:
+        (node,) = node.args
+    return node
 
 
 def _reshape_vjp(g: Node, x: Type, shape: Shape) -> Node:

@@ -11,7 +11,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, Op, Params, Sample, make
 from graphc.ops.declare import offence, through_mask
 from graphc.ops.logic import CAST, WHERE
-from graphc.ops.movement import EXPAND, Array, Axes, Tangents, behind, fill, moved, multilinear_jvp
+from graphc.ops.movement import Array, Axes, Tangents, behind, fill, moved, multilinear_jvp, spread
 from graphc.ops.parts import CONCAT, part
 from graphc.types import INT64, DType, Type
 
@@ -73,11 +73,6 @@ def _reduction(
 
 def _axes(params: Params) -> Axes:
     return cast("tuple[Axes]", params)[0]
-
-
-def spread(reduced: Node, x: Type, axes: Axes) -> Node:
-    """A reduced value, back along the axes that it lost."""
-    return EXPAND(reduced, axes=axes, extents=tuple(x.shape[axis] for axis in axes)) if axes else reduced
 
 
 # -- sum --------------------------------------------------------------------------------------------

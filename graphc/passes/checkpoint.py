@@ -21,7 +21,7 @@ from graphc.autodiff.keep import TYPICAL
 from graphc.graph import Graph
 from graphc.node import Node, make
 from graphc.ops.checkpoint import is_kept
-from graphc.ops.control import ITEM, LOOP, Loop, items
+from graphc.ops.control import ITEM, LOOP, Loop, items, iterations
 from graphc.ops.policy import AUTO, rest, segment
 from graphc.passes.segment import Group, Member, as_long_as, counted, number_of, over_extent
 from graphc.sym.record import called_from
@@ -57,7 +57,7 @@ def _reads_along(user: Node, item: Node) -> bool:
 def _same_iterations(loop: Loop, made: Loop, node: Node) -> bool:
     if made.params.trip is not None:
         return loop.params.trip == made.params.trip
-    return loop.count is (items(node)[-1] if made.params.cond is not None else made.count)
+    return loop.count is iterations(node)
 
 
 def _groups(graph: Graph, again: set[Node]) -> Iterator[list[Node]]:

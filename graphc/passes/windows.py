@@ -12,14 +12,14 @@ from graphc.graph import Graph
 from graphc.node import Node, make
 from graphc.ops.contraction import CONTRACT
 from graphc.ops.copy import AGAIN
-from graphc.ops.movement import RESHAPE, TRANSPOSE
+from graphc.ops.movement import RESHAPE, TRANSPOSE, view_base
 from graphc.ops.window import SLIDE
 
 
 def part_windows(graph: Graph) -> Graph:
     """Every product with windows of its own, where it is not the only one that reads them."""
     products = [node for node in graph.nodes if node.op is CONTRACT]
-    readers = Counter(x for node in products for x in set(map(_viewed, node.args)) if _is_window(x))
+    readers = Counter(x for node in products for x in set(map(view_base, node.args)) if _is_window(x))
     numbers: Counter[Node] = Counter()
 
     def own(x: Node, old: Node) -> Node:
@@ -35,13 +35,6 @@ def part_windows(graph: Graph) -> Graph:
         return make(node.op, found, node.params) if args else node
 
     return graph.rebuild(rule)
-
-
-def _viewed(x: Node) -> Node:
-    """What a chain of reshapes is a view of."""
-    while x.op is RESHAPE:
-        (x,) = x.args
-    return x
 
 
 def _is_window(x: Node) -> bool:

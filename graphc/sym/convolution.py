@@ -10,7 +10,7 @@ from __future__ import annotations
 from graphc.errors import ShapeError
 from graphc.node import Node
 from graphc.ops.declare import offence
-from graphc.ops.movement import EXPAND, permuted
+from graphc.ops.movement import EXPAND, permuted, spread
 from graphc.ops.parts import SLICE
 from graphc.ops.reduction import SUM
 from graphc.ops.window import UNSLIDE
@@ -158,8 +158,7 @@ def _slid_back(parts: Node, frame: Frame, extra: tuple[int, ...]) -> Node:
 
 def _biased(y: Node, *biases: Node) -> Node:
     axes = (0, *range(2, y.ndim))
-    wide = [EXPAND(bias, axes=axes, extents=tuple(y.shape[axis] for axis in axes)) for bias in biases]
-    return sum(wide, y)
+    return sum([spread(bias, y.typed, axes) for bias in biases], y)
 
 
 # -- operands ---------------------------------------------------------------------------------------

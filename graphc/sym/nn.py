@@ -10,9 +10,9 @@ import numpy as np
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node
-from graphc.ops.creation import IOTA
+from graphc.ops.creation import index_along
 from graphc.ops.declare import offence
-from graphc.ops.movement import EXPAND
+from graphc.ops.movement import spread
 from graphc.sym.axes import AxisLike, as_axes, as_axis
 from graphc.sym.elementwise import erfc, exp, expm1, log, rsqrt, sigmoid, softplus, stop_gradient, tanh, where
 from graphc.sym.movement import expand_dims
@@ -121,21 +121,18 @@ def layer_norm(
     d = node - mean(node, axes, keepdims=True)
     y = d * rsqrt(mean(d * d, axes, keepdims=True) + eps)
     if gamma is not None:
-        y = y * _along(gamma, y, axes)
-    return y if beta is None else y + _along(beta, y, axes)
+        y = y * laid_along("layer_norm", "a parameter", gamma, y, axes)
+    return y if beta is None else y + laid_along("layer_norm", "a parameter", beta, y, axes)
 
 
-def _along(parameter: ArrayLike, x: Node, axes: tuple[int, ...]) -> Node:
-    """A parameter that has these axes of x, with the others inserted."""
-    node = as_node("layer_norm", parameter)
+def laid_along(name: str, what: str, parameter: ArrayLike, x: Node, axes: tuple[int, ...]) -> Node:
+    """A parameter that has these axes of x, with the others inserted; a single number stays one."""
+    node = as_node(name, parameter)
     wanted = tuple([x.shape[k] for k in axes])
     if node.shape not in (wanted, ()):
-        shown = f"a parameter {node.type} for axes {axes} of {x.type}"
-        raise ShapeError(offence("layer_norm", shown, f"give it the shape {wanted}"))
-    others = tuple([k for k in range(x.ndim) if k not in axes])
-    if not node.shape or not others:
-        return node
-    return EXPAND(node, axes=others, extents=tuple([x.shape[k] for k in others]))
+        shown = f"{what} {node.type} for axes {axes} of {x.type}"
+        raise ShapeError(offence(name, shown, f"give it the shape {wanted}"))
+    return spread(node, x.typed, tuple([k for k in range(x.ndim) if k not in axes])) if node.shape else node
 
 
 # -- losses -----------------------------------------------------------------------------------------
@@ -185,7 +182,5 @@ def _is_class(x: Node, labels: Node, axis: int) -> Node:
         shown = f"labels {labels.type} are no classes"
         raise DTypeError(offence("cross_entropy", shown, "give integers, or probabilities for every class"))
     dtype = INT32 if np.can_cast(labels.dtype, INT32) else INT64
-    classes = IOTA(extent=x.shape[axis], dtype=dtype)
-    others = tuple([k for k in range(x.ndim) if k != axis])
-    index = EXPAND(classes, axes=others, extents=rows) if rows else classes
-    return broadcast_node(expand_dims(as_node("cross_entropy", labels, dtype), axis), x.shape) == index
+    label = broadcast_node(expand_dims(as_node("cross_entropy", labels, dtype), axis), x.shape)
+    return label == index_along(x.typed, axis, dtype)

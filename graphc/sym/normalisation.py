@@ -5,13 +5,14 @@ from __future__ import annotations
 from graphc.errors import ShapeError
 from graphc.node import Node
 from graphc.ops.declare import offence
-from graphc.ops.movement import EXPAND
+from graphc.ops.movement import EXPAND, spread
 from graphc.ops.parts import PAD
-from graphc.ops.reduction import SUM, spread
+from graphc.ops.reduction import SUM
 from graphc.ops.window import windows
 from graphc.sym.axes import AxisLike, as_axes, as_axis
 from graphc.sym.elementwise import power, rsqrt, stop_gradient
 from graphc.sym.movement import reshaped
+from graphc.sym.nn import laid_along
 from graphc.sym.promote import ArrayLike, floating, promote
 from graphc.sym.record import public
 from graphc.sym.reduction import mean as average
@@ -129,13 +130,7 @@ def rms_norm(x: ArrayLike, gamma: ArrayLike | None = None, axis: AxisLike = -1, 
     node, (scale,) = _promoted("rms_norm", x, gamma)
     axes = tuple(sorted(as_axes("rms_norm", axis, node.typed)))
     y = node * rsqrt(average(node * node, axes, keepdims=True) + eps)
-    wanted = tuple(node.shape[k] for k in axes)
-    if scale is not None and scale.shape not in (wanted, ()):
-        shown = f"gamma {scale.type} for axes {axes} of {node.type}"
-        raise ShapeError(offence("rms_norm", shown, f"give it the shape {wanted}"))
-    if scale is None or not scale.shape:
-        return y if scale is None else y * scale
-    return y * spread(scale, node.typed, tuple(k for k in range(node.ndim) if k not in axes))
+    return y if scale is None else y * laid_along("rms_norm", "gamma", scale, node, axes)
 
 
 @public

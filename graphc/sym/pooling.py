@@ -11,8 +11,9 @@ from graphc.node import Node, constant
 from graphc.ops.contraction import contract
 from graphc.ops.creation import IOTA
 from graphc.ops.declare import offence
+from graphc.ops.movement import spread
 from graphc.ops.parts import CONCAT, part
-from graphc.ops.reduction import MAX, SUM, lowest, spread
+from graphc.ops.reduction import MAX, SUM, lowest
 from graphc.ops.window import windows
 from graphc.sym.elementwise import abs, clip, power, sqrt, where
 from graphc.sym.movement import moveaxis, repeat, reshaped

@@ -16,17 +16,16 @@ import numpy as np
 
 from graphc.errors import DTypeError
 from graphc.node import Node, constant
-from graphc.ops.creation import IOTA, extent_value
+from graphc.ops.creation import extent_value, index_along
 from graphc.ops.declare import offence
 from graphc.ops.elementwise import CAST
-from graphc.ops.movement import EXPAND
 from graphc.settings import default_float
 from graphc.sym.creation import DTypeLike
 from graphc.sym.elementwise import cos, log, sqrt, where
 from graphc.sym.movement import ShapeLike, stack
 from graphc.sym.promote import ArrayLike, as_node, broadcast_node, floating, promote
 from graphc.sym.record import public
-from graphc.types import FLOAT32, FLOAT64, INT32, INT64, DType, Extent, Shape, as_dtype, as_shape, product
+from graphc.types import FLOAT32, FLOAT64, INT32, INT64, DType, Extent, Shape, Type, as_dtype, as_shape, product
 
 __all__ = ["key", "split", "fold_in", "bits", "uniform", "normal", "bernoulli", "randint", "dropout"]
 
@@ -134,11 +133,14 @@ def _place(shape: Shape, dtype: DType) -> Node:
     """For every element its place in row-major order."""
     place = broadcast_node(constant(0, dtype), shape)
     for axis, extent in enumerate(shape):
-        others = tuple(k for k in range(len(shape)) if k != axis)
-        along = IOTA(extent=extent, dtype=dtype)
-        along = EXPAND(along, axes=others, extents=tuple(shape[k] for k in others)) if others else along
+        along = index_along(Type(dtype, shape), axis, dtype)
         place = place * extent_value(extent, dtype) + along if axis else along
     return place
+
+
+def _wide(upper: Node, lower: Node) -> Node:
+    """Two words as one of 64 bits."""
+    return CAST(upper, dtype=UINT64) << 32 | CAST(lower, dtype=UINT64)
 
 
 # -- draws ------------------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ def bits(key: ArrayLike, shape: ShapeLike = (), dtype: DTypeLike = UINT32) -> No
         case wanted if wanted == UINT32:
             return upper
         case wanted if wanted == UINT64:
-            return CAST(upper, dtype=UINT64) << 32 | CAST(lower, dtype=UINT64)
+            return _wide(upper, lower)
         case wanted:
             raise DTypeError(offence("bits", f"{wanted} holds no whole words", "take uint32 or uint64, and cast"))
 
@@ -243,8 +245,7 @@ def randint(key: ArrayLike, shape: ShapeLike, low: ArrayLike, high: ArrayLike, d
     if isinstance(low, int) and isinstance(high, int) and low >= high:
         raise ValueError(offence("randint", f"no integer is from {low} below {high}", "take low < high"))
     first, end = (broadcast_node(as_node("randint", bound, wanted), extents) for bound in (low, high))
-    upper, lower = _blocks("randint", key, extents)
-    drawn = CAST(upper, dtype=UINT64) << 32 | CAST(lower, dtype=UINT64)
+    drawn = _wide(*_blocks("randint", key, extents))
     return first + CAST(drawn % CAST(end - first, dtype=UINT64), dtype=wanted)
 
 

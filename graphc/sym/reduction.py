@@ -13,10 +13,10 @@ import numpy as np
 from graphc.errors import ShapeError
 from graphc.node import Node, Op
 from graphc.ops.arithmetic import ABS
-from graphc.ops.creation import IOTA, extent_value
+from graphc.ops.creation import extent_value, index_along
 from graphc.ops.declare import offence
 from graphc.ops.logic import ISNAN
-from graphc.ops.reduction import MAX, MIN, PROD, SUM, spread
+from graphc.ops.reduction import MAX, MIN, PROD, SUM
 from graphc.settings import default_float
 from graphc.sym.axes import AxisLike, as_axes, as_axis
 from graphc.sym.creation import DTypeLike
@@ -128,14 +128,8 @@ def _index_of(name: str, op: Op, x: ArrayLike, axis: SupportsIndex | None, keepd
     flat, k = (ravel(node), 0) if axis is None else (node, as_axis(name, axis, node.typed))
     extreme = _fold(name, op, flat, k, keepdims=True)
     hit = flat == extreme if flat.dtype.kind != "f" else (flat == extreme) | ISNAN(flat)
-    found = _fold(name, MIN, where(hit, _places(flat, k), extent_value(flat.shape[k], INT64)), k, keepdims)
+    found = _fold(name, MIN, where(hit, index_along(flat.typed, k), extent_value(flat.shape[k], INT64)), k, keepdims)
     return reshaped(found, (1,) * node.ndim) if axis is None and keepdims else found
-
-
-def _places(x: Node, axis: int) -> Node:
-    """For every element of x its index along the axis."""
-    others = tuple(k for k in range(x.ndim) if k != axis)
-    return spread(IOTA(extent=x.shape[axis], dtype=INT64), x.typed, others)
 
 
 # -- means ------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, Literal
 
 from graphc.errors import ShapeError
@@ -231,16 +232,9 @@ def UpSampling(
     large = [pooling.upsample(x, _times(x, data, scale)) for x in args]
     if len(large) == 1:
         return large[0]
-    return concat(large, 1) if multi_input_mode == "concat" else _total(large)
+    return concat(large, 1) if multi_input_mode == "concat" else reduce(add, large)
 
 
 def _times(x: Node, first: Node, scale: int) -> Any:
     """How many times as long the axes of x become, to fit those of the first."""
     return [n * scale // m if m else scale for n, m in zip(first.shape[2:], x.shape[2:])]  # type: ignore[operator]
-
-
-def _total(images: list[Node]) -> Node:
-    total = images[0]
-    for image in images[1:]:
-        total = add(total, image)
-    return total

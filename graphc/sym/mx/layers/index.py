@@ -11,7 +11,7 @@ import numpy as np
 
 from graphc.errors import ShapeError
 from graphc.node import Node, constant
-from graphc.ops.creation import IOTA, extent_value
+from graphc.ops.creation import IOTA, extent_value, index_along
 from graphc.ops.declare import offence
 from graphc.ops.movement import EXPAND
 from graphc.sym import elementwise
@@ -22,18 +22,11 @@ from graphc.sym.movement import expand_dims, flip, reshaped
 from graphc.sym.mx.attribute import SINGLE, DTypeName
 from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.sym.reduction import sum
-from graphc.types import INT64, Extent, Shape
+from graphc.types import INT64, Extent
 
 __all__ = ["Embedding", "SequenceLast", "SequenceMask", "SequenceReverse", "batch_take", "one_hot", "pick"]
 
 Mode = Literal["clip", "wrap"]
-
-
-def _counted(shape: Shape, axis: int) -> Node:
-    """For every place its index along an axis."""
-    others = tuple([k for k in range(len(shape)) if k != axis])
-    index = IOTA(extent=shape[axis], dtype=INT64)
-    return EXPAND(index, axes=others, extents=tuple([shape[k] for k in others])) if others else index
 
 
 def _within(index: Node, extent: Extent, mode: str) -> Node:
@@ -44,7 +37,7 @@ def _within(index: Node, extent: Extent, mode: str) -> Node:
 
 def _picked(x: Node, index: Node, axis: int) -> Node:
     """x at an index along an axis, which the index has extent 1 along or stretches."""
-    hit = equal(index, _counted(x.shape, axis))
+    hit = equal(index, index_along(x.typed, axis))
     return sum(elementwise.where(hit, x, 0), axis, dtype=x.dtype)
 
 
@@ -159,7 +152,7 @@ def SequenceMask(
     """The data, with the value in the place of all that comes after the end of each sequence along the axis."""
     if sequence_length is None:
         return data
-    inside = less(_counted(data.shape, axis), _beside(sequence_length, data, axis))
+    inside = less(index_along(data.typed, axis), _beside(sequence_length, data, axis))
     return elementwise.where(inside, data, value)
 
 
@@ -182,7 +175,8 @@ def SequenceReverse(
         raise ShapeError(offence("SequenceReverse", f"axis={axis} is not supported", "take 0"))
     if sequence_length is None:
         return flip(data, 0)
-    time, length = _counted(data.shape[:2], 0), expand_dims(astype(sequence_length, INT64), 0)
+    time = index_along(data.typed.with_shape(data.shape[:2]), 0)
+    length = expand_dims(astype(sequence_length, INT64), 0)
     source = elementwise.where(time < length, length - 1 - time, time)
     wide = EXPAND(data, axes=(0,), extents=(data.shape[0],))
     return _picked(wide, reshaped(source, (data.shape[0], 1, data.shape[1], *[1] * (data.ndim - 2))), 1)

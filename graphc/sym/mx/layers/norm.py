@@ -17,7 +17,7 @@ from graphc.sym.elementwise import rsqrt, sqrt, where
 from graphc.sym.mx.attribute import Ints
 from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.sym.nn import layer_norm
-from graphc.sym.reduction import mean, sum, var
+from graphc.sym.reduction import mean, var
 from graphc.types import Extent
 
 __all__ = ["LRN", "BatchNorm", "Dropout", "InstanceNorm", "L2Normalization", "LayerNorm"]
@@ -110,7 +110,7 @@ def L2Normalization(
 ) -> Node:
     """data / √(Σ data² + eps), with the sum over each example, over its channels, or over its places."""
     axes = {"channel": (1,), "instance": range(1, data.ndim), "spatial": range(2, data.ndim)}[mode]
-    return data * rsqrt(sum(data * data, tuple(axes), keepdims=True) + eps)
+    return normalisation.l2_normalize(data, tuple(axes), eps)
 
 
 @layer()

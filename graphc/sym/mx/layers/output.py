@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 from graphc.node import Node
-from graphc.ops.creation import IOTA, extent_value
-from graphc.ops.movement import EXPAND, fill
+from graphc.ops.creation import extent_value, index_along
+from graphc.ops.movement import fill
 from graphc.ops.note import HEADED
 from graphc.sym.elementwise import astype, equal, maximum, not_equal, sigmoid, sign, stop_gradient, where
 from graphc.sym.movement import expand_dims, reshaped
@@ -92,10 +92,7 @@ def SoftmaxOutput(
 
 def _targets(classes: Node, p: Node, axis: int, smooth: float) -> Node:
     """The probabilities that labels stand for."""
-    others = tuple([k for k in range(p.ndim) if k != axis])
-    places = IOTA(extent=p.shape[axis], dtype=INT32)
-    index = EXPAND(places, axes=others, extents=tuple([p.shape[k] for k in others])) if others else places
-    hit = equal(expand_dims(classes, axis), index)
+    hit = equal(expand_dims(classes, axis), index_along(p.typed, axis, INT32))
     rest = smooth / (extent_value(p.shape[axis], p.dtype) - 1) if smooth else 0.0
     return where(hit, 1 - smooth, rest) if smooth else astype(hit, p.dtype)
 
