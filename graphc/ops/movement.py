@@ -150,8 +150,7 @@ def spread(value: Node, x: Type, axes: Axes) -> Node:
 
 def fill(value: object, type: Type) -> Node:
     """A node whose elements are all the same: a scalar constant, expanded."""
-    scalar = constant(value, type.dtype)
-    return EXPAND(scalar, axes=tuple(range(type.ndim)), extents=type.shape) if type.shape else scalar
+    return spread(constant(value, type.dtype), type, tuple(range(type.ndim)))
 
 
 # -- transpose and flip -----------------------------------------------------------------------------

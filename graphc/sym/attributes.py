@@ -7,7 +7,7 @@ from typing import Any
 from graphc.graph import Graph
 from graphc.node import VAR, Node, topological
 from graphc.sym.inspect import method
-from graphc.sym.mx.called import Called, called
+from graphc.sym.mx.called import called
 from graphc.sym.naming import attached
 from graphc.tree import flatten
 
@@ -37,7 +37,9 @@ def list_attr(node: Node) -> dict[str, str]:
     if node.op is VAR:
         return attached(node)
     call = called(node)
-    return {} if call is None else {**_spelled(call), **call.attr}
+    if call is None:
+        return {}
+    return {**({} if call.layer is None else call.layer.spelled(call.attributes)), **call.attr}
 
 
 @method
@@ -58,8 +60,3 @@ def _name(node: Node) -> str | None:
         return node.name
     call = called(node)
     return None if call is None else call.name or None
-
-
-def _spelled(call: Called) -> dict[str, str]:
-    layer = call.layer
-    return {} if layer is None else {k: layer.attributes[k].spell(v) for k, v in call.attributes.items()}

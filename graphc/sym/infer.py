@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from graphc.errors import BindError, ShapeError
 from graphc.graph import Graph
-from graphc.node import VAR, Node, make, topological, variable
+from graphc.node import VAR, Node, make, variable
 from graphc.settings import default_float
 from graphc.source import show_source
 from graphc.sym import elementwise
@@ -17,7 +17,7 @@ from graphc.sym.mx.flags import told_dtype
 from graphc.sym.mx.layer import LAYERS
 from graphc.sym.promote import common_shape
 from graphc.sym.record import CALL, called_from, replay
-from graphc.sym.symbol import full_attributes, is_source, layer_call
+from graphc.sym.symbol import is_source, layer_call
 from graphc.types import Dim, DType, Shape, Type, evaluate, match_extents
 
 ELEMENTWISE = frozenset(elementwise.__all__)
@@ -55,9 +55,10 @@ class Inference:
     def __init__(self, graph: Graph, shapes: Mapping[Node, Shape], dtypes: Mapping[Node, DType]) -> None:
         self.typed: dict[Node, Any] = {}
         self._dtypes = dtypes
-        self._order = topological((*graph.inputs, *graph.outputs))
+        whole = Graph(graph.inputs, (*graph.inputs, *graph.outputs))
+        self._order = whole.nodes
         self._place = {node: place for place, node in enumerate(self._order)}
-        self._users = _users(self._order)
+        self._users = whole.uses()
         self._told: dict[Node, tuple[Shape, str]] = {}  # shapes that were given or that rules gave, and why
         self._guessed: dict[Node, Shape] = {}  # of results only
         self._queue = deque([node for node in self._order if node.args])
@@ -143,7 +144,7 @@ class Inference:
             return []
         layer = LAYERS[call.function]
         known = {name: shape for name, x in call.operands.items() if (shape := self._shape(x)) is not None}
-        asked: Mapping[str, Shape] = called_from(node.source, layer.inferred, known, full_attributes(call))
+        asked: Mapping[str, Shape] = called_from(node.source, layer.inferred, known, call.full_attributes)
         return [(call.operands[name], shape) for name, shape in asked.items() if name in call.operands]
 
     def _learn(self, node: Node, shape: Shape, why: str) -> None:
@@ -173,14 +174,6 @@ class Inference:
                 f"infer_shape: {node.name} ({show_source(node.source)}) is {known}, {reason}, "
                 f"but {shape}, {why}; mend one of them"
             )
-
-
-def _users(order: Sequence[Node]) -> dict[Node, list[Node]]:
-    users: dict[Node, list[Node]] = {node: [] for node in order}
-    for node in order:
-        for arg in node.args:
-            users[arg].append(node)
-    return users
 
 
 def _sizes(shapes: Mapping[Node, Shape]) -> dict[str, int]:

@@ -13,7 +13,6 @@ from graphc.ops.declare import uniform
 from graphc.settings import default_float
 from graphc.sym.infer import Inference, infer, settled_dtypes
 from graphc.sym.mx.called import called
-from graphc.sym.mx.layer import LAYERS
 from graphc.sym.record import replay
 from graphc.sym.symbol import (
     Symbol,
@@ -21,7 +20,6 @@ from graphc.sym.symbol import (
     call_key,
     call_names,
     calls,
-    full_attributes,
     function_of,
     is_source,
     is_value,
@@ -155,7 +153,7 @@ def _of_dtype(node: Node, stands_for: Mapping[Node, Any]) -> Any:
             raise BindError(f"infer_type: declare the shapes of {unknown}: {error}") from error
         floats = [x.dtype for x in args.values() if x.dtype.kind == "f"]  # a layer's results are as its operands
         result = variable(node.name, Type([*floats, default_float()][0]))
-        count = len(LAYERS[call.function].outputs(full_attributes(call)))
+        count = len(call.outputs)
         return result if count == 1 else [result] * count
 
 

@@ -155,13 +155,8 @@ def _ending(node: Node) -> str:
         return ""
     call = layer_call(node)
     if call is not None:
-        return f"_{LAYERS[call.function].outputs(full_attributes(call))[call.index]}"
+        return f"_{call.outputs[call.index]}"
     return f"_output{node.params[0]}" if node.op is ITEM else "_output"
-
-
-def full_attributes(call: Called) -> dict[str, Any]:
-    """All attributes of a layer's call, with the defaults."""
-    return LAYERS[call.function].complete(call.attributes)
 
 
 # -- outputs and internals --------------------------------------------------------------------------
@@ -190,7 +185,7 @@ def is_value(node: Node) -> bool:
 def all_results(node: Node) -> tuple[Node, ...]:
     """All results of the layer's call that a node is one of; of other calls the node alone."""
     call = layer_call(node)
-    if call is None or len(LAYERS[call.function].outputs(full_attributes(call))) == 1:
+    if call is None or len(call.outputs) == 1:
         return (node,)
     args = node.args[:-1] if node.op is CALLED else node.args[0].args  # with the hidden ones: the same call again
     return LAYERS[call.function].apply(*args, name=call.name, attr=call.attr, **call.attributes)

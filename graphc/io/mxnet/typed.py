@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 from graphc.errors import GraphcError
 from graphc.node import CONST, PUBLIC, Node
 from graphc.ops.arithmetic import MULTIPLY
-from graphc.ops.contraction import CONTRACT
+from graphc.ops.contraction import CONTRACT, pairing
 from graphc.ops.creation import IOTA
 from graphc.ops.declare import uniform
 from graphc.ops.logic import CAST
@@ -142,14 +142,13 @@ def _stretched(node: Node) -> Node:
 
 def _multiplied(node: Node) -> Node:
     """A contraction: axes ordered and merged to those of a product of matrices, or of as many as the batch has."""
-    (a, b), (axes_a, axes_b, batch_a, batch_b) = node.args, cast("tuple[tuple[int, ...], ...]", node.params)
+    (a, b), pairs = node.args, pairing(node)
+    axes_a, axes_b, batch_a, batch_b = pairs
     if not node.shape:  # MXNet's product of matrices has axes
         paired = tuple([axes_b[axes_a.index(axis)] for axis in range(a.ndim)])
         return SUM(MULTIPLY(a, PUBLIC["transpose"](b, paired)), axes=tuple(range(a.ndim)))
-    free_a = [axis for axis in range(a.ndim) if axis not in (*axes_a, *batch_a)]
-    free_b = [axis for axis in range(b.ndim) if axis not in (*axes_b, *batch_b)]
-    left = _merged(a, batch_a, free_a, axes_a)
-    right = _merged(b, batch_b, axes_b, free_b)
+    left = _merged(a, batch_a, pairs.free_a(a.ndim), axes_a)
+    right = _merged(b, batch_b, axes_b, pairs.free_b(b.ndim))
     return _layer("Reshape", _layer("batch_dot" if batch_a else "dot", left, right), shape=node.shape)
 
 

@@ -118,11 +118,11 @@ def _step(node: Node) -> Step:
 def _call_step(node: Node, call: Called, layer: Layer) -> Step:
     """A call that was recorded, or that a note tells of."""
     operands = tuple(call.operands.values())
-    record = node.args[0] if node.op is ITEM else node
-    function, template = cast("tuple[str, Template]", record.params[:2])
-    plain = not function.startswith(SCOPE) and _same(operands, record.args)
+    made = node.args[0] if node.op is ITEM else node
+    function, template = cast("tuple[str, Template]", made.params[:2])
+    plain = not function.startswith(SCOPE) and _same(operands, made.args)
     mark = _mark(function, template, node.op is ITEM) if plain else {}
-    key = record if record.op is CALL else (function, template, node.args[:-1])
+    key = made if made.op is CALL else (function, template, node.args[:-1])
     return _made(node, layer, call.name, operands, call.attributes, {**call.attr, **mark}, key, call.index)
 
 
@@ -177,8 +177,7 @@ def _attrs(
             f"call what you attach __{foreign[0]}__"
         )
     told = layer.explicit(full) | {k: v for k, v in full.items() if k in ALWAYS}
-    spelled = {k: layer.attributes[k].spell(v) for k, v in told.items()}
-    return {**spelled, **({"num_args": str(len(operands))} if layer.variadic else {}), **attr}
+    return {**layer.spelled(told), **({"num_args": str(len(operands))} if layer.variadic else {}), **attr}
 
 
 def _no_operator(node: Node, name: str) -> str:

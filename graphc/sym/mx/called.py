@@ -35,10 +35,19 @@ class Called:
     value: Node | None = None
 
     @property
+    def full_attributes(self) -> dict[str, Any]:
+        """The attributes with the layer's defaults."""
+        return self.attributes if self.layer is None else self.layer.complete(self.attributes)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the results are called after the name, `output` if there is one."""
+        return ("output",) if self.layer is None else self.layer.outputs(self.full_attributes)
+
+    @property
     def output(self) -> str:
         """What MXNet calls the result: `fc1_output`."""
-        names = ("output",) if self.layer is None else self.layer.outputs(self.layer.complete(self.attributes))
-        return f"{self.name}_{names[self.index]}"
+        return f"{self.name}_{self.outputs[self.index]}"
 
 
 def called(node: Node) -> Called | None:

@@ -78,6 +78,10 @@ class Layer:
         """The attributes that differ from their defaults."""
         return {k: v for k, v in attributes.items() if not _same(v, self.attributes[k].default)}
 
+    def spelled(self, attributes: Values) -> dict[str, str]:
+        """Attributes as MXNet writes them in files."""
+        return {k: self.attributes[k].spell(v) for k, v in attributes.items()}
+
     def needed(self, attributes: Values) -> tuple[str, ...]:
         """The operands that these attributes (all of them) ask for, but for those of a variadic layer."""
         return self._there(self.operands, attributes)
