@@ -184,6 +184,14 @@ def test_several_shapes_stay_fast_and_the_oldest_is_forgotten() -> None:
     assert is_slow(made.function(a, b), a, b)
 
 
+def test_installing_the_latest_plan_again_changes_nothing() -> None:
+    made, held = entry(), plan(3)
+    made.install(held)
+    before = made._state.known
+    made.install(held)
+    assert made._state.known is before
+
+
 def test_forgotten_plan_is_released() -> None:
     made = entry()
     first = plan(3)
