@@ -322,7 +322,7 @@ def test_shapes_of_operands_follow_from_the_data(name, attributes, data, wanted)
 
 def slope(layer, x, label, scale=1.0, **attributes):
     """Value and gradient of a loss layer, under a head gradient of `scale` everywhere."""
-    a, b = var("x", x.shape), var("label", label.shape, label.dtype)
+    a, b = var("x", x.shape, x.dtype), var("label", label.shape, label.dtype)
     y = FUNCTIONS[layer](a, b, **attributes)
     return interpret([y, grad(scale * sym.sum(y), a)], {a: x, b: label})
 
@@ -448,6 +448,12 @@ def test_svm_output_has_the_gradient_of_the_hinge_loss(linear):
     y, g = slope("SVMOutput", X, label, 9.0, **told)
     np.testing.assert_array_equal(y, X)
     np.testing.assert_allclose(g, interpret(grad(loss, x), {x: X}), atol=1e-15)
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_svm_output_keeps_single_precision(linear):
+    y, g = slope("SVMOutput", X.astype(np.float32), np.array([2, 0, 1, 1]), use_linear=linear)
+    assert y.dtype == g.dtype == np.float32
 
 
 def test_losses_ask_for_no_head_gradient_and_others_do():

@@ -134,7 +134,7 @@ def SVMOutput(
     classes = astype(reshaped(label, data.shape[:1]), INT32)
     side = 2 * _targets(classes, data, 1, 0.0) - 1  # 1 for the class that is labelled, −1 for the others
     missing = margin - side * data
-    pull = where(missing > 0, 1, 0) if use_linear else 2 * maximum(missing, 0)
+    pull = astype(missing > 0, data.dtype) if use_linear else 2 * maximum(missing, 0)
     return HEADED(data, data, -regularization_coefficient * side * pull)
 
 
