@@ -10,12 +10,15 @@ import numpy as np
 
 from benchmarks.workload import Target, Work, Workload
 from benchmarks.workloads.mlp import (
-    adam,
     exact_adam,
     exact_loss_and_gradients,
-    network,
+    first_state,
+    graphc_step,
+    graphc_variables,
+    jax_step,
     numpy_adam,
     numpy_loss_and_gradients,
+    torch_step,
     training_step,
 )
 
@@ -50,10 +53,7 @@ class DigitsEpoch(Workload):
         data, rng = np.load(DIGITS), np.random.default_rng(0)
         chosen = rng.permutation(len(data["images"]))[: self.steps * self.batch]
         images = data["images"].reshape(-1, WIDTHS[0])[chosen].astype(np.float32) / 16
-        weights = [rng.standard_normal(shape, np.float32) * np.float32(shape[0] ** -0.5) for shape in SHAPES]
-        means = [rng.standard_normal(shape, np.float32) * np.float32(0.01) for shape in SHAPES]
-        squares = [rng.random(shape, np.float32) * np.float32(0.01) for shape in SHAPES]
-        return images, data["labels"][chosen].astype(np.int64), np.array(10, np.float32), *weights, *means, *squares
+        return images, data["labels"][chosen].astype(np.int64), *first_state(rng, SHAPES)
 
     def reference(self, *arrays):
         return step_by_step(training_step(exact_loss_and_gradients, exact_adam), self.batch)(*arrays)
@@ -65,37 +65,17 @@ class DigitsEpoch(Workload):
         moved = 4 * (6 * parameters + rows * WIDTHS[0]) + 8 * rows
         return Work("float32", bytes=moved, flops=2 * rows * products + 12 * self.steps * parameters)
 
-    def _graphc_step(self):
-        import graphc
-        from graphc import sym
-
-        def loss_and_gradients(x, labels, parameters):
-            loss = sym.cross_entropy(network(sym.relu, x, parameters), labels)
-            return loss, graphc.grad(loss, list(parameters))
-
-        return training_step(loss_and_gradients, lambda *nodes: adam(sym.sqrt, *nodes))
-
-    def _graphc_variables(self, rows):
-        from graphc import sym
-
-        images = sym.var("images", shape=(rows, WIDTHS[0]), dtype="float32")
-        labels, t = sym.var("labels", shape=(rows,), dtype="int64"), sym.var("t", shape=(), dtype="float32")
-        state = [
-            sym.var(f"{kind}{k}", shape=shape, dtype="float32") for kind in "pmv" for k, shape in enumerate(SHAPES)
-        ]
-        return images, labels, t, *state
-
     def graphc(self):
         import graphc
         from graphc import sym
 
-        step = self._graphc_step()
+        step = graphc_step()
 
         def body(state, batch):
             loss, *state = step(*batch, *state)
             return state, loss
 
-        images, labels, *state = self._graphc_variables(self.steps * self.batch)
+        images, labels, *state = graphc_variables(self.steps * self.batch, WIDTHS[0], SHAPES)
         batches = [x.reshape(self.steps, self.batch, *x.shape[1:]) for x in (images, labels)]
         after, losses = sym.scan(body, state, batches)
         return graphc.compile([images, labels, *state], [sym.mean(losses), *after])
@@ -103,25 +83,16 @@ class DigitsEpoch(Workload):
     def graphc_steps(self):
         import graphc
 
-        variables = self._graphc_variables(self.batch)
-        return step_by_step(graphc.compile(variables, self._graphc_step()(*variables)), self.batch)
+        variables = graphc_variables(self.batch, WIDTHS[0], SHAPES)
+        return step_by_step(graphc.compile(variables, graphc_step()(*variables)), self.batch)
 
     def numpy(self):
         return step_by_step(training_step(numpy_loss_and_gradients, numpy_adam), self.batch)
 
     def jax(self):
         import jax
-        import jax.numpy as jnp
 
-        def loss(parameters, x, labels):
-            logits = network(jax.nn.relu, x, parameters)
-            chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)
-            return (jax.nn.logsumexp(logits, axis=1, keepdims=True) - chosen).mean()
-
-        def loss_and_gradients(x, labels, parameters):
-            return jax.value_and_grad(loss)(parameters, x, labels)
-
-        step = training_step(loss_and_gradients, lambda *arrays: adam(jnp.sqrt, *arrays))
+        step = jax_step()
 
         def body(state, batch):
             value, *state = step(*batch, *state)
@@ -136,16 +107,7 @@ class DigitsEpoch(Workload):
         return epoch
 
     def torch(self):
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        def loss_and_gradients(x, labels, parameters):
-            leaves = [p.detach().requires_grad_() for p in parameters]
-            loss = cross_entropy(network(torch.relu, x, leaves), labels)
-            return loss.detach(), torch.autograd.grad(loss, leaves)
-
-        step = training_step(loss_and_gradients, lambda *arrays: adam(torch.sqrt, *arrays))
-        return step_by_step(step, self.batch)
+        return step_by_step(torch_step(), self.batch)
 
 
 WORKLOADS = (DigitsEpoch(),)

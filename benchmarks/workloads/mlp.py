@@ -41,6 +41,73 @@ def training_step(loss_and_gradients, update):
     return step
 
 
+def first_state(rng, shapes):
+    """The number of steps done, parameters, and moments as after these."""
+    parameters = [rng.standard_normal(shape, np.float32) * np.float32(shape[0] ** -0.5) for shape in shapes]
+    means = [rng.standard_normal(shape, np.float32) * np.float32(0.01) for shape in shapes]
+    squares = [rng.random(shape, np.float32) * np.float32(0.01) for shape in shapes]
+    return np.array(10, np.float32), *parameters, *means, *squares
+
+
+# -- the step in each library ---------------------------------------------------------------------------------
+
+
+def graphc_variables(rows, inputs, shapes):
+    """Variables for images, labels and the state."""
+    from graphc import sym
+
+    images, labels = (
+        sym.var("x", shape=(rows, inputs), dtype="float32"),
+        sym.var("labels", shape=(rows,), dtype="int64"),
+    )
+    arrays = [sym.var(f"{kind}{k}", shape=shape, dtype="float32") for kind in "pmv" for k, shape in enumerate(shapes)]
+    return images, labels, sym.var("t", shape=(), dtype="float32"), *arrays
+
+
+def graphc_step():
+    """The step of nodes."""
+    import graphc
+    from graphc import sym
+
+    def loss_and_gradients(x, labels, parameters):
+        loss = sym.cross_entropy(network(sym.relu, x, parameters), labels)
+        return loss, graphc.grad(loss, list(parameters))
+
+    return training_step(loss_and_gradients, lambda *nodes: adam(sym.sqrt, *nodes))
+
+
+def jax_step():
+    """The step in JAX, not compiled yet."""
+    import jax
+    import jax.numpy as jnp
+
+    def loss(parameters, x, labels):
+        logits = network(jax.nn.relu, x, parameters)
+        chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)
+        return (jax.nn.logsumexp(logits, axis=1, keepdims=True) - chosen).mean()
+
+    def loss_and_gradients(x, labels, parameters):
+        return jax.value_and_grad(loss)(parameters, x, labels)
+
+    return training_step(loss_and_gradients, lambda *arrays: adam(jnp.sqrt, *arrays))
+
+
+def torch_step():
+    """The step in eager PyTorch."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    def loss_and_gradients(x, labels, parameters):
+        leaves = [p.detach().requires_grad_() for p in parameters]
+        loss = cross_entropy(network(torch.relu, x, leaves), labels)
+        return loss.detach(), torch.autograd.grad(loss, leaves)
+
+    return training_step(loss_and_gradients, lambda *arrays: adam(torch.sqrt, *arrays))
+
+
+# -- by hand --------------------------------------------------------------------------------------------------
+
+
 def exact_adam(*arrays):
     """Adam in float64."""
     return adam(np.sqrt, *arrays)
@@ -74,10 +141,7 @@ class Mlp(Workload):
         rng = np.random.default_rng(0)
         x = rng.standard_normal((self.batch, WIDTHS[0]), np.float32)
         labels = rng.integers(WIDTHS[-1], size=self.batch)
-        parameters = [rng.standard_normal(shape, np.float32) * np.float32(shape[0] ** -0.5) for shape in SHAPES]
-        means = [rng.standard_normal(shape, np.float32) * np.float32(0.01) for shape in SHAPES]
-        squares = [rng.random(shape, np.float32) * np.float32(0.01) for shape in SHAPES]
-        return x, labels, np.array(10, np.float32), *parameters, *means, *squares
+        return x, labels, *first_state(rng, SHAPES)
 
     def reference(self, x, labels, t, *state):
         return training_step(exact_loss_and_gradients, exact_adam)(x, labels, t, *state)
@@ -91,48 +155,20 @@ class Mlp(Workload):
 
     def graphc(self):
         import graphc
-        from graphc import sym
 
-        def loss_and_gradients(x, labels, parameters):
-            loss = sym.mean(sym.cross_entropy(network(sym.relu, x, parameters), labels))
-            return loss, graphc.grad(loss, list(parameters))
-
-        x = sym.var("x", shape=(self.batch, WIDTHS[0]), dtype="float32")
-        labels = sym.var("labels", shape=(self.batch,), dtype="int64")
-        t = sym.var("t", shape=(), dtype="float32")
-        state = [
-            sym.var(f"{kind}{k}", shape=shape, dtype="float32") for kind in "pmv" for k, shape in enumerate(SHAPES)
-        ]
-        step = training_step(loss_and_gradients, lambda *nodes: adam(sym.sqrt, *nodes))
-        return graphc.compile([x, labels, t, *state], step(x, labels, t, *state))
+        variables = graphc_variables(self.batch, WIDTHS[0], SHAPES)
+        return graphc.compile(variables, graphc_step()(*variables))
 
     def numpy(self):
         return training_step(numpy_loss_and_gradients, numpy_adam)
 
     def jax(self):
         import jax
-        import jax.numpy as jnp
 
-        def loss(parameters, x, labels):
-            logits = network(jax.nn.relu, x, parameters)
-            chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)
-            return (jax.nn.logsumexp(logits, axis=1, keepdims=True) - chosen).mean()
-
-        def loss_and_gradients(x, labels, parameters):
-            return jax.value_and_grad(loss)(parameters, x, labels)
-
-        return jax.jit(training_step(loss_and_gradients, lambda *arrays: adam(jnp.sqrt, *arrays)))
+        return jax.jit(jax_step())
 
     def torch(self):
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        def loss_and_gradients(x, labels, parameters):
-            leaves = [p.detach().requires_grad_() for p in parameters]
-            loss = cross_entropy(network(torch.relu, x, leaves), labels)
-            return loss.detach(), torch.autograd.grad(loss, leaves)
-
-        return training_step(loss_and_gradients, lambda *arrays: adam(torch.sqrt, *arrays))
+        return torch_step()
 
     def torch_compile(self):
         import torch
