@@ -6,7 +6,7 @@ shuffled apart; of elements a few apart, just these are; anything else is a gath
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -25,16 +25,27 @@ NEAR = 4  # how far apart elements are that come in one wide load
 
 
 class Access:
-    """Reads and writes the buffers of one kernel."""
+    """Reads and writes the buffers of one kernel.
 
-    def __init__(self, e: Emitter, kernel: Kernel, indices: Indices, pointers: dict[Node, Pointer]) -> None:
+    `at_places` adds to lanes the values of the computed parts of an index.
+    """
+
+    def __init__(
+        self,
+        e: Emitter,
+        kernel: Kernel,
+        indices: Indices,
+        pointers: dict[Node, Pointer],
+        at_places: Callable[[Sequence[Node], Lanes], Lanes],
+    ) -> None:
         self.e, self.kernel, self.indices, self.pointers = e, kernel, indices, pointers
+        self.at_places = at_places
 
     # -- loads ----------------------------------------------------------------------------------
 
     def load(self, node: Node, at: Lanes) -> Value:
         """The value of a load node."""
-        buffer, index, guards = buffer_of(node), node.params[2], node.params[3]
+        buffer, index, guards, at = buffer_of(node), node.params[2], node.params[3], self.at_places(node.args, at)
         assert isinstance(index, int | Dim) and isinstance(guards, tuple)
         pointer = self.pointers[buffer]
         if at.width == 1 or self.indices.lane not in self.kernel.free_axes[node]:
@@ -43,7 +54,7 @@ class Access:
         if self.indices.step(index, at) == 1:
             return self.e.load(self._row(pointer, index, at), at.width, mask)
         place = self._place_in_record(buffer, index)
-        if place is not None and not guards:
+        if place is not None and not guards and not node.args:
             return self._load_from_records(pointer, index, place, at)
         if self._is_near(pointer, step := self.indices.step(index, at)):
             return self._load_each(pointer, index, cast("int", step), mask, at)
@@ -95,7 +106,10 @@ class Access:
 
     def write(self, statement: Statement, value: Value, at: Lanes) -> None:
         """Store, or combine with what is there."""
-        pointer, index = self.pointers[statement.buffer], statement.index
+        pointer, index, at = self.pointers[statement.buffer], statement.index, self.at_places(statement.places, at)
+        if at.width > 1 and statement.places and self.indices.step(index, at) in (None, 0):
+            self._write_each(statement, value, at)
+            return
         contiguous = at.width == 1 or self.indices.step(index, at) == 1
         indices = None if contiguous else self.indices.along(index, at)
         address = self._address(pointer, index, at) if contiguous else pointer
@@ -107,6 +121,23 @@ class Access:
             self.e.scatter(value, pointer, indices, at.mask)
         else:
             self.e.store(self.e.splat(value, at.width), address, at.mask)
+
+    def _write_each(self, statement: Statement, value: Value, at: Lanes) -> None:
+        """One lane after another, since several may meet at one place."""
+        e, pointer, value = self.e, self.pointers[statement.buffer], self.e.splat(value, at.width)
+        places = e.splat(self.indices.along(statement.index, at), at.width)
+        assert statement.reduction is not None and statement.reduction.element is not None
+        combine = statement.reduction.element
+        for lane in range(at.width):
+
+            def combine_one(lane: int = lane) -> None:
+                address = e.offset(pointer, e.extract(places, lane))
+                e.store(combine(e, e.load(address), e.extract(value, lane)), address)
+
+            if at.mask is None:
+                combine_one()
+            else:
+                e.when(e.extract(at.mask, lane), combine_one)
 
     def _address(self, pointer: Pointer, index: Extent, at: Lanes) -> Pointer:
         if at.width > 1:
@@ -143,7 +174,7 @@ class Access:
         """Statements one by one, or those that fill whole records together."""
         while statements:
             first = statements[0]
-            step = self.indices.step(first.index, at)
+            step = None if first.places else self.indices.step(first.index, at)
             group = statements[:step] if isinstance(step, int) and step > 1 else statements[:1]
             whole = len(group) == step and all(
                 s.buffer is first.buffer and s.reduction is None and s.index - first.index == place

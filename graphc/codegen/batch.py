@@ -17,7 +17,6 @@ from graphc.codegen.nest import Nest, identity, uniform_reads
 from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
 from graphc.node import Node
-from graphc.types import extent_symbols
 
 CACHED = 1 << 15  # the most bytes of the rows of one batch, since several phases read them
 
@@ -47,7 +46,7 @@ class BatchedNest(Nest):
         self.batch = self.e.target.vector_bytes // min(n.dtype.itemsize for n in _late_functions(self.phases))
         self.axis = self.outer[-1]
         self.over_rows = Indices(self.e, self.axis.name)
-        self.access_over_rows = Access(self.e, self.kernel, self.over_rows, self.access.pointers)
+        self.access_over_rows = Access(self.e, self.kernel, self.over_rows, self.access.pointers, self.at_places)
         self.waiting = {n: self.e.stack(n.dtype, self.batch, align=64) for n in self._made_once_a_row()}
         super().emit()
 
@@ -98,7 +97,7 @@ class BatchedNest(Nest):
         """A store of one value a row; what is accumulated over the rows is reduced first."""
         value = self.e.splat(self._argument(statement.value, at), self.batch)
         reduction = statement.reduction
-        if reduction is None or self.axis.name in extent_symbols(statement.index):
+        if reduction is None or self.axis.name in self.kernel.walked(statement):
             self.access.write(statement, value, at)
             return
         assert at.mask is not None

@@ -9,7 +9,7 @@ from graphc.codegen.emit import INT32, INT64, Emitter, Pointer, Value
 from graphc.kernel.collapse import coefficient
 from graphc.node import Node
 from graphc.ops.scalar import Guards
-from graphc.types import Dim, Extent, Quotient, product
+from graphc.types import Dim, Extent, Quotient, extent_symbols, product
 
 Symbols = Mapping[str, Value | int]
 
@@ -37,7 +37,10 @@ class Indices:
 
     def step(self, index: Extent, at: Lanes) -> Extent | None:
         """What one lane adds to an index: 0 for a single lane, None where it is not linear."""
-        return coefficient(index, self.lane) if at.width > 1 else 0
+        if at.width == 1:
+            return 0
+        varying = any(isinstance(x := at.axes[s], Value) and x.lanes > 1 for s in extent_symbols(index))
+        return None if varying else coefficient(index, self.lane)
 
     def along(self, index: Extent, at: Lanes) -> Value:
         """An index at each lane."""

@@ -8,6 +8,7 @@ left over is done under a mask.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from graphc.codegen.access import Access
 from graphc.codegen.emit import INT64, Emitter, Pointer, Value
@@ -45,7 +46,8 @@ class Nest:
         self.values: dict[Node, Value] = {}  # uniform values
         self.indices = Indices(e, self.lane_name)
         buffers = dict.fromkeys((*kernel.reads(), *kernel.writes()))
-        self.access = Access(e, kernel, self.indices, {buffer: pointer(buffer) for buffer in buffers})
+        pointers = {buffer: pointer(buffer) for buffer in buffers}
+        self.access = Access(e, kernel, self.indices, pointers, self.at_places)
         self.rows = {node: row_buffer(node) for node in phases.kept}
         self.width = self._choose_width()
 
@@ -211,12 +213,19 @@ class Nest:
             case "load":
                 return self.access.load(node, at)
             case "index":
-                return self.indices.along(node.params[0], at)  # type: ignore[arg-type]
+                return self.indices.along(node.params[0], self.at_places(node.args, at))  # type: ignore[arg-type]
             case "inside":
-                return self.indices.guard(node.params[0], at)  # type: ignore[arg-type]
+                return self.indices.guard(node.params[0], self.at_places(node.args, at))  # type: ignore[arg-type]
             case _:
                 assert node.op.element is not None
                 return node.op.element(self.e, *(self._argument(arg, at) for arg in node.args), *node.params)
+
+    def at_places(self, places: Sequence[Node], at: Lanes) -> Lanes:
+        """The same lanes, the computed parts of an index known; what is uniform as one number."""
+        if not places:
+            return at
+        found = [self.values.get(place) or self._argument(place, at) for place in places]
+        return replace(at, axes={**at.axes, **{f"${k}": value for k, value in enumerate(found)}})
 
     def _argument(self, node: Node, at: Lanes) -> Value:
         found = at.values.get(node)
@@ -290,7 +299,7 @@ class Nest:
 def uniform_reads(phase: Phase) -> Iterable[Node]:
     """What a pass reads beside what it computes."""
     read = [arg for n in (*phase.varying, *phase.folds) for arg in n.args]
-    return dict.fromkeys([*read, *(s.value for s in phase.statements)])
+    return dict.fromkeys([*read, *(x for s in phase.statements for x in s.operands)])
 
 
 def reduction_of(fold: Node) -> Op:

@@ -7,7 +7,7 @@ slices, pads and the like keep the axes they leave alone. Two axes of one node n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from graphc.node import Node
 from graphc.types import Extent, Shape
@@ -43,7 +43,7 @@ class AxisClasses:
     def _of(self, node: Node) -> tuple[int, ...]:
         match node.op.kind, node.op.name:
             case "elementwise", _:
-                return self._unify_all(node)
+                return self._unify_all(node.args)
             case "reduction", _:
                 axes: Sequence[int] = node.params[0]  # type: ignore[assignment]
                 return tuple(c for axis, c in enumerate(self._classes[node.args[0]]) if axis not in axes)
@@ -58,15 +58,29 @@ class AxisClasses:
                 return self._through_reshape(node)
             case "movement", _ if node.args:
                 return self._where_unchanged(node)
+            case "gather", _:
+                place = self._unify_all(node.args[1:])
+                return (*place, *map(self._apart_from(place), self._classes[node.args[0]][len(node.args) - 1 :]))
+            case "scatter", _:
+                first, *_ = node.args
+                place = self._unify_all(node.args[1:])
+                for a, b in zip(place, self._classes[first], strict=False):
+                    self._unify(a, b)
+                return (*map(self._new, node.params[0]), *self._classes[first][len(place) :])  # type: ignore[arg-type]
             case _:
                 return tuple(map(self._new, node.shape))
 
-    def _unify_all(self, node: Node) -> tuple[int, ...]:
-        first, *rest = [self._classes[arg] for arg in node.args]
+    def _unify_all(self, nodes: Iterable[Node]) -> tuple[int, ...]:
+        first, *rest = [self._classes[node] for node in nodes]
         for other in rest:
             for a, b in zip(first, other, strict=True):
                 self._unify(a, b)
         return first
+
+    def _apart_from(self, classes: tuple[int, ...]) -> Callable[[int], int]:
+        """A class as it is, or a new one of its extent if it is among these."""
+        taken = {self._find(c) for c in classes}
+        return lambda c: self._new(self.extents[c]) if self._find(c) in taken else c
 
     def _where_unchanged(self, node: Node) -> tuple[int, ...]:
         """Slice, pad, flip, concat: an axis whose elements stay where they are keeps its class."""

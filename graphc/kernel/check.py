@@ -19,7 +19,7 @@ from graphc.kernel.program import Program, Slab, place
 from graphc.node import Node
 from graphc.ops.scalar import FOLD
 from graphc.source import show_source
-from graphc.types import Dim, Extent, evaluate, extent_symbols
+from graphc.types import Dim, Extent, evaluate
 
 LARGE = 1009  # what stands for a named dimension
 
@@ -46,7 +46,7 @@ def check_kernel(where: str, kernel: Kernel) -> None:
     """Raise `InternalError` unless all axes are the kernel's or closed by a fold, and every store covers its buffer."""
     axes = {axis.name: axis.extent for axis in kernel.axes}
     for statement in kernel.statements:
-        free = kernel.free_axes[statement.value] | {s for s in extent_symbols(statement.index) if s[0] == "@"}
+        free = kernel.free_axes[statement.value] | kernel.walked(statement)
         _require(free <= axes.keys(), where, f"{', '.join(sorted(free - axes.keys()))} is no axis of the kernel")
     for buffer in dict.fromkeys(kernel.writes()):
         _check_stores(where, kernel, buffer, [s for s in kernel.statements if s.buffer is buffer])
@@ -59,8 +59,8 @@ def check_kernel(where: str, kernel: Kernel) -> None:
 def _check_stores(where: str, kernel: Kernel, buffer: Node, statements: Sequence[Statement]) -> None:
     """The statements of one buffer write each element once, or accumulate into each over the axes they leave out."""
     axes = {axis.name: axis.extent for axis in kernel.axes}
-    if any(extent == 0 for extent in axes.values()):
-        return
+    if any(extent == 0 for extent in axes.values()) or any(s.places for s in statements):
+        return  # what is computed may be anywhere; the buffer is filled before
     walks = [tuple(coefficient(s.index, name) for name in axes) for s in statements]
     walk = max(walks, key=lambda steps: sum(step != 0 for step in steps))
     steps = {name: step for name, step in zip(axes, walk) if step is not None}
@@ -135,11 +135,13 @@ def _check_phase(where: str, kernel: Kernel, phase: Phase, there: set[Node]) -> 
     for node in phase.uniform:
         take(node, there)
     for statement in phase.row_statements:
-        ready(statement.value, there)
+        for node in statement.operands:
+            ready(node, there)
     lanes = set(there)
     for node in phase.varying:
         take(node, lanes)
-    for node in (*phase.keeps, *(fold.args[0] for fold in phase.folds), *(s.value for s in phase.statements)):
+    stored = [x for s in phase.statements for x in s.operands]
+    for node in (*phase.keeps, *(fold.args[0] for fold in phase.folds), *stored):
         ready(node, lanes)
     return there.union(phase.keeps, phase.folds)
 

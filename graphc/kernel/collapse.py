@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
-from graphc.graph import rewrite
-from graphc.kernel.kernel import Axis, Kernel, Statement, indices_of
+from graphc.kernel.kernel import Axis, Kernel, Statement, indices_of, with_indices
 from graphc.node import Node, make
-from graphc.ops.scalar import FOLD, INDEX, LOAD, inside
+from graphc.ops.scalar import FOLD
 from graphc.types import Dim, Extent, extent_symbols, substitute
 
 
@@ -43,7 +41,7 @@ def _takes_both(kernel: Kernel, fold: Node, outer: str, inner: str) -> bool:
         return True
     uses = [s for s in kernel.statements if s.value is fold]
     read = any(arg is fold for node in kernel.values for arg in node.args)
-    return not read and all(s.reduction is fold.params[0] and outer not in extent_symbols(s.index) for s in uses)
+    return not read and all(s.reduction is fold.params[0] and outer not in kernel.walked(s) for s in uses)
 
 
 def _merge(kernel: Kernel, k: int) -> Kernel:
@@ -56,17 +54,15 @@ def _merge(kernel: Kernel, k: int) -> Kernel:
             return make(FOLD, args, (node.params[0], inner.name, joint.extent))
         return node if args == () else make(node.op, args, node.params)
 
-    merged = substitute_indices(Kernel(axes, kernel.statements), lambda index: substitute(index, {outer.name: 0}))
-    values = rewrite([s.value for s in merged.statements], extents)
-    statements = [replace(s, value=v) for s, v in zip(merged.statements, values, strict=True)]
-    return Kernel(axes, tuple(_settle(s, axes) for s in statements))
+    merged = substitute_indices(kernel, lambda index: substitute(index, {outer.name: 0})).rebuild(axes, extents)
+    return Kernel(axes, tuple(_settle(s, axes) for s in merged.statements))
 
 
 def _settle(statement: Statement, axes: tuple[Axis, ...]) -> Statement:
     """A reduction with no axis left to accumulate over is a plain store."""
     folded = statement.value.params[1] if statement.value.op is FOLD else None
     open_axes = {axis.name for axis in axes if axis.name != folded} - extent_symbols(statement.index)
-    return statement if open_axes or statement.reduction is None else replace(statement, reduction=None)
+    return statement if open_axes or statement.places else replace(statement, reduction=None)
 
 
 def _rename(kernel: Kernel) -> Kernel:
@@ -84,41 +80,12 @@ def _rename(kernel: Kernel) -> Kernel:
         return make(node.op, args, node.params) if args else node
 
     axes = tuple(Axis(names[axis.name], axis.extent) for axis in kernel.axes)
-    moved = substitute_indices(Kernel(axes, kernel.statements), lambda index: substitute(index, symbols))
-    values = rewrite([s.value for s in moved.statements], rename_folds)
-    return Kernel(axes, tuple(replace(s, value=v) for s, v in zip(moved.statements, values, strict=True)))
+    return substitute_indices(kernel, lambda index: substitute(index, symbols)).rebuild(axes, rename_folds)
 
 
 def substitute_indices(kernel: Kernel, change: Callable[[Extent], Extent]) -> Kernel:
     """The kernel with every index polynomial changed."""
-
-    def rule(node: Node, args: tuple[Node, ...]) -> Node:
-        return make(node.op, args, node.params) if args else with_indices(node, change)
-
-    values = rewrite([s.value for s in kernel.statements], rule)
-    return Kernel(
-        kernel.axes,
-        tuple(replace(s, index=change(s.index), value=v) for s, v in zip(kernel.statements, values, strict=True)),
-    )
-
-
-def with_indices(node: Node, change: Callable[[Extent], Extent]) -> Node:
-    """A load, index or guard with its index polynomials changed; any other node as it is."""
-
-    def guarded(guards: Any) -> Any:
-        return tuple((change(index), low, high) for index, low, high in guards)
-
-    params: Any = node.params
-    match node.op.name:
-        case "load":
-            buffer, dtype, index, guards = params
-            return make(LOAD, (), (buffer, dtype, change(index), guarded(guards)))
-        case "index":
-            return make(INDEX, (), (change(params[0]),))
-        case "inside":
-            return inside(guarded(params[0]))
-        case _:
-            return node
+    return kernel.rebuild(kernel.axes, lambda node, args: with_indices(node, args, change), change)
 
 
 def coefficient(index: Extent, name: str) -> Extent | None:

@@ -250,7 +250,7 @@ class _Counting:
 
     def _times_stored(self, statement: Statement) -> Extent:
         lane = self.kernel.lane.name if self.kernel.lane else ""
-        varies = lane in self.kernel.free_axes[statement.value] or lane in extent_symbols(statement.index)
+        varies = lane in self.kernel.free_axes[statement.value] | self.kernel.walked(statement)
         return self.points if varies else self.rows
 
     # -- bytes ----------------------------------------------------------------------------------
@@ -258,21 +258,17 @@ class _Counting:
     def _read(self, buffer: Node, loads: list[Node]) -> Extent:
         """Bytes that come from memory for all loads of a buffer: what they touch, as often as it has left the cache."""
         mine = [load for load in loads if buffer_of(load) is buffer]
-        touched = total(self._touched(load.params[2], load.dtype.itemsize) for load in mine)  # type: ignore[arg-type]
-        again = [self._visits(load.params[2], load.dtype.itemsize) * self._passes(load) for load in mine]  # type: ignore[arg-type]
+        walked = [self.kernel.free_axes[load] for load in mine]
+        touched = total(self._touched(axes, load.dtype.itemsize) for axes, load in zip(walked, mine))
+        again = [self._visits(axes, load.dtype.itemsize) * self._passes(load) for axes, load in zip(walked, mine)]
         return smaller(touched, self.size(_bytes(buffer))) * max(again, key=typical)
 
-    def _touched(self, index: Extent, itemsize: int) -> Extent:
-        return itemsize * product(self.extents[name] for name in self._walked(index))
+    def _touched(self, walked: frozenset[str], itemsize: int) -> Extent:
+        return itemsize * product(self.extents[name] for name in self.extents if name in walked)
 
-    def _walked(self, index: Extent) -> list[str]:
-        """The axes an index depends on, outermost first."""
-        symbols = extent_symbols(index)
-        return [name for name in self.extents if name in symbols]
-
-    def _visits(self, index: Extent, itemsize: int) -> Extent:
+    def _visits(self, walked: frozenset[str], itemsize: int) -> Extent:
         """How often the same elements come again from memory, because an outer axis passes by too many in between."""
-        walked, order = self._walked(index), list(self.extents)
+        order = list(self.extents)
         visits: Extent = 1
         for k, name in enumerate(order):
             inner = itemsize * product(self.extents[other] for other in order[k + 1 :] if other in walked)
@@ -291,7 +287,7 @@ class _Counting:
         bytes = self.size(_bytes(statement.buffer))
         if statement.reduction is None:
             return 0, bytes
-        visits = self._visits(statement.index, statement.buffer.dtype.itemsize)
+        visits = self._visits(self.kernel.walked(statement), statement.buffer.dtype.itemsize)
         return (0, bytes) if visits == 1 else (visits * bytes, (visits + 1) * bytes)
 
     def _row_buffer(self, value: Node) -> tuple[Extent, Extent]:

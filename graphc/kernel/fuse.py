@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from graphc.errors import InternalError
 from graphc.graph import Graph
@@ -21,9 +21,10 @@ from graphc.node import Node, Op, make, topological
 from graphc.ops.contraction import operands
 from graphc.ops.control import ITEM, items, subgraphs
 from graphc.ops.copy import AGAIN
+from graphc.ops.gather import REDUCTIONS, SCATTER
 from graphc.ops.movement import view_base
 from graphc.ops.scalar import FOLD
-from graphc.types import Dim
+from graphc.types import Dim, Shape
 
 STATEMENTS = 32  # the most stores in one kernel
 
@@ -209,7 +210,8 @@ class _Grouping:
     def _space(self, root: Node, cone: list[Node]) -> _Space:
         """The loops of a root. Row reductions below it must run along one lane, once for each outer index."""
         value = self._value(root)
-        axes = self.classes.loops(value.args[0] if value.op.kind == "reduction" or self.classes.parts(value) else value)
+        inner = value.op.kind in ("reduction", "scatter") or self.classes.parts(value)
+        axes = self.classes.loops(value.args[0] if inner else value)
         folds = [n for n in cone if n.op.kind == "reduction" and n is not value]
         rows = {n: c for n in folds if self.classes.extents[c := self.classes[n.args[0]][-1]] != 1}
         if not rows:
@@ -233,13 +235,12 @@ class _Grouping:
         wide = group.space.joined(space)
         if wide is None or len(group.statements) >= STATEMENTS:
             return False
-        lowering, before = group.lowering, group.lowering.lane
-        if wide.axes:
-            lowering.lane = (f"@{len(wide.axes) - 1}", self.classes.extents[wide.axes[-1]])
+        lowering, before = group.lowering, group.lowering.axes
+        lowering.axes = {f"@{k}": self.classes.extents[c] for k, c in enumerate(wide.axes)}
         try:
             statements = self._statements(lowering, root, wide.axes)
         except NotFusable:
-            lowering.lane = before
+            lowering.axes = before
             return False
         group.statements += statements
         group.space = wide._replace(folds_lane=wide.folds_lane or statements[0].value.op is FOLD)
@@ -250,6 +251,8 @@ class _Grouping:
         value = self._value(root)
         if parts := self.classes.parts(value):
             return self._parts(lowering, root, value, parts, axes)
+        if value.op is SCATTER:
+            return [self._scatter(lowering, root, value, axes)]
         index = self._index(value, axes)
         position, home = linear(index, value.shape), squeezed_index(root.shape, value.shape, index)
         if value.op.kind != "reduction":
@@ -272,6 +275,15 @@ class _Grouping:
             start = start + part.shape[axis]  # type: ignore[operator]
         lowering.home[root] = None
         return statements
+
+    def _scatter(self, lowering: Lowering, root: Node, value: Node, axes: tuple[int, ...]) -> Statement:
+        """The accumulation of what is scattered at its places, which can be read when the kernel has ended."""
+        (x, *indices), (extents, reduction) = value.args, cast("tuple[Shape, str]", value.params)
+        place, at = self._index(indices[0], axes), self._index(x, axes)
+        index = (*lowering.places(indices, extents, place), *at[len(place) :])
+        position, places = lowering.settled(linear(index, value.shape))
+        lowering.home[root] = None
+        return Statement(root, position, lowering.element(x, at), REDUCTIONS[reduction], places)
 
     def _reduction(self, lowering: Lowering, value: Node, axes: tuple[int, ...]) -> tuple[Node, Op | None]:
         """What is folded along the lane, and the reduction if outer axes remain to be accumulated over."""

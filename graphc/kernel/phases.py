@@ -13,7 +13,6 @@ from graphc.kernel.kernel import Kernel, Statement
 from graphc.kernel.storage import REDUCTION, TRANSCENDENTAL
 from graphc.node import Node
 from graphc.ops.scalar import FOLD
-from graphc.types import extent_symbols
 
 KEEP_LIMIT = 6  # flops above which a value is kept between phases rather than computed again
 
@@ -64,19 +63,23 @@ class _Planner:
         return self.lane in self.free[node]
 
     def is_per_lane(self, statement: Statement) -> bool:
-        return self.varies(statement.value) or self.lane in extent_symbols(statement.index)
+        return self.varies(statement.value) or self.lane in self.kernel.walked(statement)
+
+    def _when(self, statement: Statement) -> int:
+        """The phase that all it needs is there in."""
+        return max(self.phase[x] for x in statement.operands)
 
     def plan(self) -> Phases:
-        count = 1 + max((self.phase[s.value] for s in self.kernel.statements), default=0)
+        count = 1 + max(map(self._when, self.kernel.statements), default=0)
         folds = [n for n in self.kernel.values if n.op is FOLD and n.params[1] == self.lane]
         keeps: list[dict[Node, None]] = [{} for _ in range(count)]
         phases: list[Phase] = []
         for p in reversed(range(count)):
-            statements = [s for s in self.kernel.statements if self.phase[s.value] == p]
+            statements = [s for s in self.kernel.statements if self._when(s) == p]
             lanes = tuple(s for s in statements if self.is_per_lane(s))
             rows = tuple(s for s in statements if not self.is_per_lane(s))
             ending = tuple(n for n in folds if self.phase[n] == p + 1)
-            goals = [s.value for s in lanes] + [n.args[0] for n in ending] + list(keeps[p])
+            goals = [x for s in lanes for x in s.operands] + [n.args[0] for n in ending] + list(keeps[p])
             varying = self._needed(goals, p, keeps)
             uniform = tuple(n for n in self.kernel.values if self._is_uniform_in(n, p))
             phases.append(Phase(uniform, varying, ending, tuple(keeps[p]), lanes, rows))

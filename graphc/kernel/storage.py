@@ -43,7 +43,7 @@ def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
                 stored |= {node, *map(view_base, operands(node))}
             case "control", _:
                 stored |= {node, *map(view_base, node.args)}
-            case "item", _:
+            case "item" | "scatter", _:
                 stored.add(node)
             case "reduction", _:
                 lane = classes[node.args[0]][-1]
@@ -90,6 +90,8 @@ def _is_read_too_often(
 ) -> bool:
     if value in stored or not value.shape or weight[value] < RECOMPUTE_LIMIT:
         return False
+    if user.op.kind == "gather":  # the same element may be read many times
+        return value is user.args[0]
     if user.op.name == "expand":  # a trailing axis reads it once a row, a leading one again in every row
         axes: tuple[int, ...] = user.params[0]  # type: ignore[assignment]
         return min(axes) < value.ndim

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 
-from graphc.kernel.collapse import with_indices
-from graphc.kernel.kernel import Axis, Kernel, Statement
+from graphc.kernel.kernel import Axis, Kernel, Statement, with_indices
 from graphc.node import Node, Op, make
 from graphc.ops.arithmetic import ADD, MAXIMUM, MINIMUM, MULTIPLY
 from graphc.ops.declare import uniform
 from graphc.ops.logic import BITWISE_AND, BITWISE_OR, WHERE
 from graphc.ops.scalar import FOLD
-from graphc.types import extent_symbols, substitute
+from graphc.types import Extent, extent_symbols, substitute
 
 SHORT = 8  # the longest axis written out
 LONG = 16  # the shortest axis worth making the lane instead
@@ -50,11 +49,13 @@ def _write_out(kernel: Kernel) -> Kernel:
     copies = _copies(kernel, short)
     statements: list[Statement] = []
     for statement in kernel.statements:
-        varies = short.name in kernel.free_axes[statement.value] | extent_symbols(statement.index)
+        walked = kernel.walked(statement)
+        varies = short.name in kernel.free_axes[statement.value] | walked
         for k in range(_length(short) if varies else 1):
             index = substitute(statement.index, {short.name: k})
-            at_k = replace(statement, index=index, value=copies[k, statement.value])
-            statements.append(_fold_lane(at_k, lane, outer))
+            value, *places = [copies[k, x] for x in statement.operands]
+            at_k = replace(statement, index=index, value=value, places=tuple(places))
+            statements.append(at_k if lane.name in walked else _fold_lane(at_k, lane, outer))
     return Kernel((*outer, lane), tuple(statements))
 
 
@@ -65,17 +66,17 @@ def _copies(kernel: Kernel, short: Axis) -> dict[tuple[int, Node], Node]:
         for k in range(_length(short)):
             if node.op is FOLD and node.params[1] == short.name:
                 copies[k, node] = _combined(node, [copies[j, node.args[0]] for j in range(_length(short))])
-            elif node.args:
-                copies[k, node] = _made(node, [copies[k, arg] for arg in node.args])
             else:
-                copies[k, node] = with_indices(node, lambda index, k=k: substitute(index, {short.name: k}))
+                copies[k, node] = _copy(node, tuple([copies[k, arg] for arg in node.args]), {short.name: k})
     return copies
 
 
-def _made(node: Node, args: list[Node]) -> Node:
-    """The node with these arguments; of a choice that is known now, what is chosen."""
+def _copy(node: Node, args: tuple[Node, ...], place: dict[str, Extent]) -> Node:
+    """The node at one place, with these arguments; of a choice that is known now, what is chosen."""
     known = uniform(args[0]) if node.op is WHERE else None
-    return make(node.op, tuple(args), node.params) if known is None else args[1] if known else args[2]
+    if known is not None:
+        return args[1] if known else args[2]
+    return with_indices(node, args, lambda index: substitute(index, place))
 
 
 def _length(axis: Axis) -> int:
@@ -92,8 +93,8 @@ def _combined(fold: Node, values: list[Node]) -> Node:
 
 def _fold_lane(statement: Statement, lane: Axis, outer: list[Axis]) -> Statement:
     """What accumulated over the new lane is folded along it instead."""
-    if statement.reduction is None or lane.name in extent_symbols(statement.index):
+    if statement.reduction is None:
         return statement
     value = make(FOLD, (statement.value,), (statement.reduction, lane.name, lane.extent))
-    still = any(axis.name not in extent_symbols(statement.index) for axis in outer)
+    still = bool(statement.places) or any(axis.name not in extent_symbols(statement.index) for axis in outer)
     return replace(statement, value=value, reduction=statement.reduction if still else None)

@@ -1,7 +1,8 @@
 """Operators that live only inside kernels: an index as a number, a guard, a load, a fold over an axis.
 
-An index is an `Extent`: an integer polynomial of loop axes (dimensions named `@0`, `@1`, …) and of the
-graph's own dimensions. A guard `(index, low, high)` holds where low <= index < high.
+An index is an `Extent`: an integer polynomial of loop axes (dimensions named `@0`, `@1`, …), of the graph's own
+dimensions, and of what is computed (`$0`, `$1`, …: int64 scalars, the arguments of the node whose index it is).
+A guard `(index, low, high)` holds where low <= index < high.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def index_value(index: Extent) -> Node:
     return INDEX(index=index)
 
 
-def inside(guards: Guards) -> Node:
+def inside(guards: Guards, computed: tuple[Node, ...] = ()) -> Node:
     """Whether all guards hold, as a bool scalar: a constant, if that is known."""
     unknown: list[Guard] = []
     for index, low, high in guards:
@@ -41,4 +42,4 @@ def inside(guards: Guards) -> Node:
             unknown.append((index, low, high))
         elif not low <= index < high:
             return constant(False)
-    return INSIDE(guards=tuple(unknown)) if unknown else constant(True)
+    return INSIDE(*computed, guards=tuple(unknown)) if unknown else constant(True)

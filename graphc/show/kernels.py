@@ -8,13 +8,14 @@
         lanes j in 1000:  y[i, j] = e[j] / s
 
 A value with an index, `e[j]`, is kept in a row buffer for later phases. A single index of a buffer with several axes
-counts its elements as they lie in memory. `x[j - 1]?` is 0 where its guard does not hold.
+counts its elements as they lie in memory. `x[j - 1]?` is 0 where its guard does not hold. An index that is computed,
+`x[i[j]]`, is shown without the ends that it is kept between.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import indent
 
 from graphc.kernel.cost import contracted_terms, contraction_cost, kernel_cost
@@ -25,11 +26,12 @@ from graphc.kernel.phases import Phase, plan_phases
 from graphc.kernel.program import Program
 from graphc.node import CONST, PUBLIC, VAR, Node, Op
 from graphc.ops.contraction import pairing
+from graphc.ops.declare import uniform
 from graphc.ops.product import is_generated
 from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD, Guards
 from graphc.show.formula import expression
 from graphc.show.index import indices
-from graphc.show.infix import COMPARISON, SUM, Expression, number
+from graphc.show.infix import COMPARISON, PRODUCT, SUM, Expression, number
 from graphc.show.text import part_titles
 from graphc.types import Dim, Extent
 
@@ -179,7 +181,7 @@ class _Listing:
         return f"{self.shown[node].text} = {self.definitions[node]}"
 
     def _statement(self, statement: Statement) -> str:
-        target, value = self._at(statement.buffer, statement.index), self.shown[statement.value].text
+        target, value = self._at(statement.buffer, statement.index, statement.places), self.shown[statement.value].text
         if statement.reduction is None:
             return f"{target} = {value}"
         name = statement.reduction.name
@@ -219,11 +221,12 @@ class _Listing:
         match node.op:
             case op if op is LOAD:
                 guarded = bool(node.params[3])
-                return Expression(self._at(buffer_of(node), node.params[2], guarded) + "?" * guarded)  # type: ignore[arg-type]
+                at = self._at(buffer_of(node), node.params[2], node.args, guarded)  # type: ignore[arg-type]
+                return Expression(at + "?" * guarded)
             case op if op is INDEX:
-                return self._index(node.params[0])  # type: ignore[arg-type]
+                return self._index(node.params[0], node.args)  # type: ignore[arg-type]
             case op if op is INSIDE:
-                return self._guards(node.params[0])  # type: ignore[arg-type]
+                return self._guards(node.params[0], node.args)  # type: ignore[arg-type]
             case op if op is FOLD:
                 return self._fold(node)
             case op if op.name == "cast":
@@ -239,24 +242,32 @@ class _Listing:
         over = "" if axis == self.lane else f" for {self.axes[axis]} in {extent}"
         return Expression(f"{reduction.name}({self.shown[body].text}{over})")
 
-    def _guards(self, guards: Guards) -> Expression:
-        bounds = [[self._index(index).text for index in (low, i, high)] for i, low, high in guards]
+    def _guards(self, guards: Guards, places: Sequence[Node]) -> Expression:
+        bounds = [[self._index(index, places).text for index in (low, i, high)] for i, low, high in guards]
         return Expression(" and ".join(f"{low} <= {i} < {high}" for low, i, high in bounds), COMPARISON)
 
     # -- indices --------------------------------------------------------------------------------
 
-    def _at(self, buffer: Node, position: Extent, guarded: bool = False) -> str:
-        found = indices(position, buffer.shape, self.extents, guarded)
-        at = ", ".join(self._index(index).text for index in found)
+    def _at(self, buffer: Node, position: Extent, places: Sequence[Node], guarded: bool = False) -> str:
+        extents = self.extents | {f"${k}": _extent(place) for k, place in enumerate(places)}
+        found = indices(position, buffer.shape, extents, guarded)
+        at = ", ".join(self._index(index, places).text for index in found)
         return f"{self.buffers[buffer]}[{at}]" if buffer.shape else self.buffers[buffer]
 
-    def _index(self, index: Extent) -> Expression:
+    def _index(self, index: Extent, places: Sequence[Node] = ()) -> Expression:
         if not isinstance(index, Dim):
             return number(index)
+        computed = {f"${k}": self.shown[place.args[0].args[0]].inside(PRODUCT) for k, place in enumerate(places)}
         text = str(index)
-        for axis, name in reversed(self.axes.items()):  # `@10` before `@1`
-            text = text.replace(axis, name)
+        for name, shown in reversed([*self.axes.items(), *computed.items()]):  # `@10` before `@1`
+            text = text.replace(name, shown)
         return Expression(text, SUM) if " " in text else Expression(text)
+
+
+def _extent(place: Node) -> Extent:
+    """The extent of the axis that a place lies on: `maximum(minimum(place, extent - 1), 0)`."""
+    last = place.args[0].args[1]
+    return 1 + (last.params[0] if last.op is INDEX else uniform(last))  # type: ignore[operator, return-value]
 
 
 def _letter(node: Node) -> str:

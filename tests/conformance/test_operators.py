@@ -18,7 +18,7 @@ from graphc.autodiff.api import grad, jvp, vjp
 from graphc.errors import DTypeError
 from graphc.interpret import interpret
 from graphc.node import Op, make, variable
-from graphc.types import BOOL, FLOAT32, FLOAT64, Dim, Type
+from graphc.types import BOOL, FLOAT32, FLOAT64, INT64, Dim, Type
 
 DTYPES = [np.dtype(name) for name in ("float64", "float32", "int64", "int32", "int8", "uint8", "bool")]
 MODULES = [importlib.import_module(f"graphc.ops.{module.name}") for module in pkgutil.iter_modules(graphc.ops.__path__)]
@@ -60,8 +60,9 @@ def cases(op, dtypes=DTYPES, symbolic=False):
 
 
 def argument_dtypes(count, dtype):
-    """The dtype for all arguments, or a bool first."""
-    return [(dtype,) * count, (BOOL, *(dtype,) * (count - 1))] if count > 1 and dtype != BOOL else [(dtype,) * count]
+    """The dtype for all arguments, or a bool first, or int64 for all but the first."""
+    mixed = [(BOOL, *(dtype,) * (count - 1)), (dtype, *(INT64,) * (count - 1))]
+    return [(dtype,) * count, *(mixed if count > 1 and dtype != BOOL else [])]
 
 
 def symbolic_cases(op):
