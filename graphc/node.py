@@ -135,6 +135,11 @@ class Node:
         return _call("transpose", self)
 
     @property
+    def at(self) -> Any:
+        """To be indexed as the node is: `x.at[key].set(values)` is x with other values there."""
+        return _call("at", self)
+
+    @property
     def name(self) -> str:
         """A variable's name; the operator's for every other node."""
         return str(self.params[0]) if self.op.name == "var" else self.op.name

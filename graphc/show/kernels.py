@@ -198,11 +198,18 @@ class _Listing:
     # -- values ---------------------------------------------------------------------------------
 
     def _show_values(self) -> None:
-        values = self.kernel.values
+        values, statements = self.kernel.values, self.kernel.statements
         uses = Counter(arg for node in values for arg in node.args)
-        uses.update(statement.value for statement in self.kernel.statements)
+        uses.update(x for statement in statements for x in statement.operands)
+        places = {x for node in values if node.op in (LOAD, INDEX, INSIDE) for x in node.args}
+        places = places.union(*(statement.places for statement in statements))
+        ends = {end for place in places for end in (place, place.args[0])}
+        uses.update(place.args[0].args[0] for place in places)  # named, unless short: an index is no place for formulas
         kept = frozenset(self.phases.kept)
         for node in values:
+            if node in ends:
+                self.shown[node] = self.shown[node.args[0]]
+                continue
             text = self._expression(node)
             worth = node.op.transcendental or len(text.text) > SHORT
             again = uses[node] > 1 and worth and node.op is not LOAD
@@ -257,7 +264,7 @@ class _Listing:
     def _index(self, index: Extent, places: Sequence[Node] = ()) -> Expression:
         if not isinstance(index, Dim):
             return number(index)
-        computed = {f"${k}": self.shown[place.args[0].args[0]].inside(PRODUCT) for k, place in enumerate(places)}
+        computed = {f"${k}": self.shown[place].inside(PRODUCT) for k, place in enumerate(places)}
         text = str(index)
         for name, shown in reversed([*self.axes.items(), *computed.items()]):  # `@10` before `@1`
             text = text.replace(name, shown)

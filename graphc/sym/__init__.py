@@ -15,6 +15,7 @@ from graphc.sym import (
     creation,
     elementwise,
     files,
+    gathering,
     indexing,
     inspect,
     movement,
@@ -27,6 +28,7 @@ from graphc.sym import (
     random,
     reduction,
     symbol,
+    updates,
     window,
 )
 from graphc.sym.contraction import *
@@ -35,6 +37,7 @@ from graphc.sym.convolution import *
 from graphc.sym.creation import *
 from graphc.sym.elementwise import *
 from graphc.sym.files import *
+from graphc.sym.gathering import *
 from graphc.sym.indexing import *
 from graphc.sym.inspect import *
 from graphc.sym.movement import *
@@ -46,6 +49,7 @@ from graphc.sym.pooling import *
 from graphc.sym.reduction import *
 from graphc.sym.reduction import var as variance
 from graphc.sym.symbol import *
+from graphc.sym.updates import *
 from graphc.sym.variable import var
 from graphc.sym.window import *
 
@@ -59,6 +63,7 @@ __all__ += convolution.__all__
 __all__ += creation.__all__
 __all__ += elementwise.__all__
 __all__ += files.__all__
+__all__ += gathering.__all__
 __all__ += indexing.__all__
 __all__ += inspect.__all__
 __all__ += movement.__all__
@@ -69,6 +74,7 @@ __all__ += note.__all__
 __all__ += pooling.__all__
 __all__ += reduction.__all__
 __all__ += symbol.__all__
+__all__ += updates.__all__
 __all__ += window.__all__
 
 

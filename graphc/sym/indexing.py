@@ -1,4 +1,5 @@
-"""Basic indexing: integers, slices of any step, `None` and `...`, as one slice, one flip and one reshape.
+"""Indexing: integers, slices of any step, `None` and `...`, as one slice, one flip and one reshape; arrays of indices
+as one gather.
 
 NumPy's rules hold, with one difference: bounds of an axis whose extent is known only when data is bound are
 not clamped. `x[1:-1]` then has two elements less than x, and x must have them.
@@ -6,7 +7,7 @@ not clamped. `x[1:-1]` then has two elements less than x, and x must have them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import index
 from types import EllipsisType
 from typing import Any, NoReturn, SupportsIndex, TypeAlias, cast
@@ -15,64 +16,117 @@ import numpy as np
 
 from graphc.errors import ShapeError
 from graphc.node import Node
+from graphc.ops.creation import extent_value
 from graphc.ops.declare import offence
 from graphc.ops.movement import FLIP
 from graphc.ops.parts import SLICE
+from graphc.sym.gathering import as_index, gathered
 from graphc.sym.movement import reshaped
 from graphc.sym.promote import ArrayLike, as_node
 from graphc.sym.record import public
-from graphc.types import Dim, Extent
+from graphc.types import INT64, Dim, Extent
 
 __all__ = ["getitem"]
 
-Key: TypeAlias = "SupportsIndex | Dim | slice | EllipsisType | None"
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Key: TypeAlias = "SupportsIndex | Dim | slice | EllipsisType | Node | Array | None"
 Run: TypeAlias = "tuple[Extent, Extent, int]"  # start, extent and step, which may be negative
 
 
 @public
 def getitem(x: ArrayLike, key: Any) -> Node:
-    """x[key]: elements by integers, slices, `None` and `...`.
+    """x[key]: elements by integers, slices, `None`, `...`, and arrays of integers.
 
     Along an axis whose extent is a dimension `n`, bounds may be integers or polynomials of dimensions;
     they are not clamped: start and stop must lie within the axis.
+
+    Arrays of integers, known or computed, broadcast; their axes stand where the first of them does, or in front if
+    something stands between them. Computed indices beyond an end stand for that end. A mask must be known.
+
+    >>> from graphc import sym
+    >>> x, i = sym.var('x', shape=(4, 5, 6)), sym.var('i', shape=(7,), dtype='int64')
+    >>> x[1:, i].shape, x[i, :, i].shape, x[..., [0, 2], None].shape
+    ((3, 7, 6), (7, 5), (4, 5, 2, 1))
     """
     node = as_node("getitem", x)
-    keys = _one_for_each_axis(node, key if isinstance(key, tuple) else (key,))
+    keys = _one_for_each_axis(node, [_checked(k) for k in (key if isinstance(key, tuple) else (key,))])
+    if not any(map(_is_array, keys)):
+        return _basic(node, keys)
+    places = [place for place, k in enumerate(keys) if k is not None and not isinstance(k, slice)]
+    parted = _basic(node, [slice(None) if place in places else k for place, k in enumerate(keys)])
+    indices = [as_index("getitem", _as_array(keys[place]), parted.typed, place) for place in places]
+    together = places == [*range(places[0], places[-1] + 1)]
+    return gathered(parted, tuple(places), indices, places[0] if together else 0)
+
+
+def _basic(x: Node, keys: Sequence[Key]) -> Node:
     axes = [k for k in keys if k is not None]
-    runs = [_run(node, axis, k) for axis, k in enumerate(axes)]
+    runs = [_run(x, axis, k) for axis, k in enumerate(axes)]
     extents = iter([None if isinstance(k, (SupportsIndex, Dim)) else n for k, (_, n, _) in zip(axes, runs)])
     shape = [1 if k is None else next(extents) for k in keys]
-    return reshaped(_taken(node, runs), tuple(n for n in shape if n is not None))
+    return reshaped(_taken(x, runs), tuple(n for n in shape if n is not None))
 
 
-def _one_for_each_axis(x: Node, keys: tuple[Any, ...]) -> list[Key]:
-    """The keys with `...` and what was left out as full slices: one for each axis, and the `None`s between."""
-    for key in keys:
-        _check(key)
-    missing = x.ndim - sum(key is not None and key is not Ellipsis for key in keys)
-    if missing < 0 or keys.count(Ellipsis) > 1:
+def _one_for_each_axis(x: Node, keys: Sequence[Any]) -> list[Key]:
+    """The keys with `...` and what was left out as full slices, masks as the indices of what they choose: one for
+    each axis, and the `None`s between."""
+    dots = [place for place, key in enumerate(keys) if key is Ellipsis]
+    missing = x.ndim - sum(map(_axes, keys))
+    if missing < 0 or len(dots) > 1:
         what = f"{x.type} has {x.ndim} axes" if missing < 0 else "`...` stands twice"
         raise ShapeError(offence("getitem", f"too many indices: {what}", "index each axis once"))
-    place = keys.index(Ellipsis) if Ellipsis in keys else len(keys)
-    return [*keys[:place], *[slice(None)] * missing, *keys[place + 1 :]]
+    place = dots[0] if dots else len(keys)
+    return list(_chosen(x, [*keys[:place], *[slice(None)] * missing, *keys[place + 1 :]]))
 
 
-def _check(key: object) -> None:
+def _axes(key: Any) -> int:
+    """How many axes a key is for."""
+    return 0 if key is None or key is Ellipsis else key.ndim if _is_mask(key) else 1
+
+
+def _chosen(x: Node, keys: Sequence[Any]) -> Iterator[Key]:
+    axis = 0
+    for key in keys:
+        if _is_mask(key):
+            if x.shape[axis : axis + key.ndim] != key.shape:
+                what = f"the mask of shape {key.shape} does not fit {x.type} from axis {axis} on"
+                raise ShapeError(offence("getitem", what, "give it the extents of the axes it is for"))
+            yield from np.nonzero(key)
+        else:
+            yield key
+        axis += _axes(key)
+
+
+def _checked(key: Any) -> Key:
+    """A key, if it is one; lists as arrays."""
     match key:
         case None | slice() | EllipsisType() | Dim():
-            return
+            return key
         case Node():
-            _refuse("a node", "sym.where(sym.arange(n) == i, x, 0).sum() picks an element by a computed index")
+            if key.dtype.kind == "b":
+                _refuse("a computed mask", "sym.where(mask, x, 0) keeps the shape")
+            return key
         case bool() | np.bool_():
             _refuse("a boolean", "sym.where(mask, x, 0) keeps the shape")
-        case list() | np.ndarray() if np.asarray(cast(Any, key)).dtype == bool:
-            _refuse("a boolean mask", "sym.where(mask, x, 0) keeps the shape")
         case list() | np.ndarray() if np.ndim(cast(Any, key)):
-            _refuse("an array of integers", "sym.stack([x[i] for i in indices]) picks a few")
+            array: Array = np.asarray(cast(Any, key))
+            return array if array.size else array.astype(int)
         case SupportsIndex():
-            return
+            return key
         case _:
-            _refuse(f"{key!r}", "use integers, slices, None and ...")
+            _refuse(f"{key!r}", "use integers, slices, None, ... and arrays of integers")
+
+
+def _is_mask(key: Any) -> bool:
+    return isinstance(key, np.ndarray) and key.dtype == bool
+
+
+def _is_array(key: Key) -> bool:
+    return isinstance(key, Node) or (isinstance(key, np.ndarray) and key.ndim > 0)
+
+
+def _as_array(key: Any) -> ArrayLike:
+    return extent_value(key, INT64) if isinstance(key, Dim) else key if _is_array(key) else index(key)
 
 
 def _refuse(what: str, way_out: str) -> NoReturn:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
 
 from graphc import sym
-from graphc.errors import ShapeError
+from graphc.errors import DTypeError, ShapeError
 from graphc.graph import Graph
 from graphc.interpret import interpret
 from graphc.types import Dim
@@ -108,8 +108,9 @@ def test_indexing_before_typing_is_replayed():
         (slice(0.5), "0.5 is not supported as an index"),
         ("a", "'a' is not supported as an index"),
         (True, "a boolean is not supported"),
-        ([0, 1], r"an array of integers is not supported .*; sym.stack\(\[x\[i\] for i in indices\]\)"),
-        (np.array([True, False, True]), r"a boolean mask is not supported .*; sym.where\(mask, x, 0\)"),
+        ([0, -4], r"index -4 is out of range for axis 0 of float64\[3, n\] .*; indices run from -3 to 2"),
+        (np.array([True, False]), r"the mask of shape \(2,\) does not fit float64\[3, n\] from axis 0 on"),
+        (([0, 1], [0, 1, 2]), r"int64\[2\] and int64\[3\] differ at axis 0"),
     ],
 )
 def test_index_that_is_wrong_says_what_where_and_instead(key, message):
@@ -117,7 +118,12 @@ def test_index_that_is_wrong_says_what_where_and_instead(key, message):
         sym.var("x", shape=(3, "n"))[key]
 
 
-def test_index_computed_in_the_graph_says_what_to_do_instead():
+def test_index_that_is_no_integer_says_so():
+    with pytest.raises(DTypeError, match=r"the index float64\[2\] is not of integers .*; cast it"):
+        sym.var("x", shape=3)[[0.5, 1.0]]
+
+
+def test_computed_mask_is_refused_since_its_result_has_no_shape():
     x = sym.var("x", shape=3)
-    with pytest.raises(ShapeError, match="a node is not supported as an index .*; sym.where"):
-        x[sym.argmax(x)]
+    with pytest.raises(ShapeError, match="a computed mask is not supported as an index .*; sym.where"):
+        x[x > 0]

@@ -45,6 +45,8 @@ CASES = [
     case("pick", [A, np.array([2, 0])], lambda x, i: x[[0, 1], i]),
     case("pick", [A, np.array([[1, 7, 0]])], lambda x, i: x[[[1, 1, 0]], [0, 1, 2]], axis=0, keepdims=True),
     case("batch_take", [A, np.array([2, 0])], lambda x, i: x[[0, 1], i]),
+    case("gather_nd", [X, np.array([[1, 0, 1], [2, 0, 2]])], lambda x, i: x[i[0], i[1]]),
+    case("scatter_nd", [A, np.array([[1, 3]])], lambda x, i: np.insert(x, [0, 1], 0, axis=0), shape=(4, 3)),
     case(
         "one_hot",
         [np.array([0, 2, 9])],

@@ -1,7 +1,4 @@
-"""Layers that read at computed places: embeddings, picks, sequences of several lengths.
-
-Each place is compared with every index along the axis, which is work in proportion to its extent, and no memory.
-"""
+"""Layers that read at computed places: embeddings, picks, sequences of several lengths."""
 
 from __future__ import annotations
 
@@ -13,18 +10,21 @@ from graphc.errors import ShapeError
 from graphc.node import Node, constant
 from graphc.ops.creation import IOTA, extent_value, index_along
 from graphc.ops.declare import offence
-from graphc.ops.movement import EXPAND
+from graphc.ops.gather import SCATTER
 from graphc.sym import elementwise
 from graphc.sym.axes import as_axis
 from graphc.sym.elementwise import astype, clip, equal, less, remainder
+from graphc.sym.gathering import gathered, gathered_along
 from graphc.sym.indexing import getitem
-from graphc.sym.movement import expand_dims, flip, reshaped
+from graphc.sym.movement import expand_dims, flip, reshaped, squeeze
 from graphc.sym.mx.attribute import SINGLE, DTypeName
 from graphc.sym.mx.layer import Shapes, Values, layer
-from graphc.sym.reduction import sum
 from graphc.types import INT64, Extent
 
-__all__ = ["Embedding", "SequenceLast", "SequenceMask", "SequenceReverse", "batch_take", "one_hot", "pick"]
+__all__ = [
+    "Embedding", "SequenceLast", "SequenceMask", "SequenceReverse", "batch_take", "gather_nd", "one_hot", "pick",
+    "scatter_nd",
+]  # fmt: skip
 
 Mode = Literal["clip", "wrap"]
 
@@ -33,21 +33,6 @@ def _within(index: Node, extent: Extent, mode: str) -> Node:
     """An index as an integer that lies on the axis."""
     n, k = extent_value(extent, INT64), astype(index, INT64)
     return clip(k, 0, n - 1) if mode == "clip" else remainder(k, n)
-
-
-def _picked(x: Node, index: Node, axis: int) -> Node:
-    """x at an index along an axis, which the index has extent 1 along or stretches."""
-    hit = equal(index, index_along(x.typed, axis))
-    return sum(elementwise.where(hit, x, 0), axis, dtype=x.dtype)
-
-
-def _taken(x: Node, index: Node, axis: int) -> Node:
-    """x at all these places along an axis, in the place of that axis."""
-    flat = reshaped(index, (index.size,))
-    wide = EXPAND(x, axes=(axis,), extents=(index.size,))
-    at = reshaped(flat, tuple([index.size if k == axis else 1 for k in range(wide.ndim)]))
-    found = _picked(wide, at, axis + 1)
-    return reshaped(found, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
 
 
 # -- tables -----------------------------------------------------------------------------------------
@@ -69,14 +54,14 @@ def Embedding(
     >>> Embedding(sym.var('words', shape=('n', 20)), input_dim=100, output_dim=8).shape
     (n, 20, 8)
     """
-    return _taken(weight, _within(data, input_dim, "clip"), 0)
+    return gathered(weight, (0,), [_within(data, input_dim, "clip")], 0)
 
 
 @layer(name="take")
 def _take(a: Node, indices: Node, *, axis: int = 0, mode: Mode = "clip") -> Node:
     """The elements at these places along an axis; beyond the ends the outermost ('clip'), or counted anew ('wrap')."""
     k = as_axis("take", axis, a.typed)
-    return _taken(a, _within(indices, a.shape[k], mode), k)
+    return gathered(a, (k,), [_within(indices, a.shape[k], mode)], k)
 
 
 @layer()
@@ -88,14 +73,31 @@ def pick(data: Node, index: Node, *, axis: int | None = -1, keepdims: bool = Fal
     if index.shape not in (kept, (*x.shape[:k], *x.shape[k + 1 :])):
         what = f"the index {index.type} does not fit {data.type}"
         raise ShapeError(offence("pick", what, f"give it the shape {kept}"))
-    found = _picked(x, reshaped(_within(index, x.shape[k], mode), kept), k)
-    return expand_dims(found, k) if keepdims else found
+    found = gathered_along(x, reshaped(_within(index, x.shape[k], mode), kept), k)
+    return found if keepdims else squeeze(found, k)
 
 
 @layer()
 def batch_take(a: Node, indices: Node) -> Node:
     """One element of each row."""
-    return _picked(a, expand_dims(_within(indices, a.shape[1], "clip"), 1), 1)
+    return squeeze(gathered_along(a, expand_dims(_within(indices, a.shape[1], "clip"), 1), 1), 1)
+
+
+@layer()
+def gather_nd(data: Node, indices: Node) -> Node:
+    """The elements at places whose coordinates, along the leading axes, lie along the first axis of the indices."""
+    places = [astype(place, INT64) for place in indices]
+    if len(places) > data.ndim:
+        what = f"{indices.type} has more coordinates than {data.type} has axes"
+        raise ShapeError(offence("gather_nd", what, "index each axis once"))
+    return gathered(data, tuple(range(len(places))), places, 0)
+
+
+@layer()
+def scatter_nd(data: Node, indices: Node, *, shape: tuple[int, ...]) -> Node:
+    """Zeros with the data at these places, given as for `gather_nd`; where several meet, their sum."""
+    places = [astype(place, INT64) for place in indices]
+    return SCATTER(data, *places, extents=shape[: len(places)], reduction="sum")
 
 
 @layer()
@@ -163,7 +165,7 @@ def SequenceLast(
     """The last element of each sequence along the axis."""
     if sequence_length is None:
         return getitem(data, (*[slice(None)] * axis, -1))
-    return _picked(data, _beside(sequence_length, data, axis) - 1, axis)
+    return squeeze(gathered_along(data, _beside(sequence_length, data, axis) - 1, axis), axis)
 
 
 @layer(shapes=_lengths, when={"sequence_length": _measured})
@@ -178,5 +180,4 @@ def SequenceReverse(
     time = index_along(data.typed.with_shape(data.shape[:2]), 0)
     length = expand_dims(astype(sequence_length, INT64), 0)
     source = elementwise.where(time < length, length - 1 - time, time)
-    wide = EXPAND(data, axes=(0,), extents=(data.shape[0],))
-    return _picked(wide, reshaped(source, (data.shape[0], 1, data.shape[1], *[1] * (data.ndim - 2))), 1)
+    return gathered_along(data, reshaped(source, (*source.shape, *[1] * (data.ndim - 2))), 0)
