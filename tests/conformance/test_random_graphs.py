@@ -52,6 +52,16 @@ CONTRACTION = [
     lambda x, y: sym.tanh(sym.vecdot(x, x)) if x.ndim else y,
 ]
 
+INDEXING = [
+    lambda x, i: x[i] if x.ndim and x.ndim + i.ndim < 5 and x.size * i.size < 300 else x,
+    lambda x, i: x[..., i] if x.ndim and x.ndim + i.ndim < 5 and x.size * i.size < 300 else x,
+    lambda x, i: x[i, -1 - i] if x.ndim > 1 and x.ndim + i.ndim < 5 and x.size * i.size < 300 else x,
+    lambda x, i: sym.take_along_axis(x, sym.argmax(x, axis=-1, keepdims=True), axis=-1) if x.ndim else x,
+    lambda x, i: x.at[i].add(sym.cos(i)) if x.ndim == 1 else x,
+    lambda x, i: x.at[..., i].set(x[..., :1] * 2) if x.ndim and i.ndim == 1 else x,
+    lambda x, i: x.at[i].max(sym.sin(x[0])) if x.ndim else x,
+]
+
 operand = st.integers(0, 40)
 steps = st.lists(
     st.one_of(
@@ -60,6 +70,7 @@ steps = st.lists(
         st.tuples(st.sampled_from(["movement"]), st.integers(0, len(MOVEMENT) - 1), operand, operand),
         st.tuples(st.sampled_from(["reduction"]), st.integers(0, len(REDUCTION) - 1), operand, operand),
         st.tuples(st.sampled_from(["contraction"]), st.integers(0, len(CONTRACTION) - 1), operand, operand),
+        st.tuples(st.sampled_from(["index"]), st.integers(0, len(INDEXING) - 1), operand, operand),
     ),
     min_size=1,
     max_size=14,
@@ -93,8 +104,15 @@ def apply(kind, which, x, y):
         case "reduction":
             axis = None if not x.ndim or y.ndim % 2 else y.ndim % x.ndim
             return REDUCTION[which](x, axis=axis, keepdims=bool(axis))
+        case "index":
+            return INDEXING[which](x, places(y))
         case _:
             return CONTRACTION[which](x, y)
+
+
+def places(y):
+    """0, 1 or 3, by the size of each element; beyond the end of some axes."""
+    return sym.astype(y > 0, "int64") + 2 * sym.astype(y > 0.7, "int64")
 
 
 def broadcasts(x, y):
