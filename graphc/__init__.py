@@ -24,7 +24,7 @@ from graphc.io.mxnet.params import load_params, save_params
 from graphc.io.mxnet.symbol import load_checkpoint, save_checkpoint
 from graphc.kernel.cost import Cost
 from graphc.node import Node
-from graphc.passes.api import simplify
+from graphc.passes.api import freeze, simplify
 from graphc.runtime.function import Function, compile
 from graphc.settings import default_float, set_default_float, use_default_float
 from graphc.show import cost, formula, to_dot, to_text, why
@@ -59,6 +59,7 @@ __all__ = [
     "default_float",
     "export",
     "formula",
+    "freeze",
     "grad",
     "hessian",
     "hvp",

@@ -297,10 +297,27 @@ def test_functions_with_states_stay_in_their_process(tmp_path):
         f.low_level_callable,
         lambda: graphc.export(f, tmp_path / "f"),
     ):
-        with pytest.raises(graphc.BindError, match="the states w, which live in this process"):
+        with pytest.raises(graphc.BindError, match=r"the states w, which live in this process; compile graphc.freeze"):
             leave()
     for write in (lambda: pickle.dumps(f), lambda: graphc.save(tmp_path / "g.json", w * x)):
         with pytest.raises(graphc.GraphcError, match="the state 'w', which is not written"):
             write()
     with pytest.raises(TypeError, match="state 'w' belongs to this process"):
         pickle.dumps(w)
+
+
+def test_frozen_nodes_have_the_values_of_now_and_leave_the_process(tmp_path):
+    w, x, u = graphc.state([1.0, 2.0], "w"), sym.var("x", shape=(2,)), sym.var("u")
+    looped = sym.fori_loop(0, 3, lambda i, s: s * w, x)
+    y, *rest = graphc.freeze([looped, (w + u,)])
+    w.set([0, 0])
+    f = graphc.compile([x, u], [y, rest])
+    for g in (f, pickle.loads(pickle.dumps(f))):
+        got, [(other,)] = g(np.ones(2), np.ones(2))
+        np.testing.assert_array_equal(got, [1, 8])
+        np.testing.assert_array_equal(other, [2, 3])
+    graphc.save(tmp_path / "g.json", y)
+    loaded = graphc.load(tmp_path / "g.json", {"x": x}).outputs
+    assert loaded is y
+    assert graphc.export(graphc.compile(x, y), tmp_path / "f").code.exists()
+    assert graphc.freeze(x) is x

@@ -68,8 +68,8 @@ def write_flat(roots: Iterable[Node]) -> dict[str, Data]:
     nodes, known = topological(roots), operators()
     if states := [node.name for node in nodes if node.op is STATE]:
         raise GraphcError(
-            f"the graph reads the state {states[0]!r}, which is not written; make it a variable, "
-            "and write its value, state.get(), beside it"
+            f"the graph reads the state {states[0]!r}, which is not written; graphc.freeze(outputs) has its value "
+            "instead, or make it a variable, and write its value, state.get(), beside it"
         )
     number = {node: k for k, node in enumerate(nodes)}
     if foreign := [node.op.name for node in nodes if known.get(node.op.name) is not node.op]:

@@ -239,7 +239,7 @@ class _Function:
         if self.states:
             raise BindError(
                 f"{what}: the function has the states {listed(self.states)}, which live in this process; "
-                "make them inputs, and their updates outputs"
+                "compile graphc.freeze(outputs), which has their values, or make them inputs, and their updates outputs"
             )
 
     def __copy__(self) -> Any:
