@@ -49,7 +49,7 @@ class Op:
     samples: tuple[Sample, ...] = ()
     flops: int = 0
     transcendental: bool = False
-    kind: str = "movement"  # elementwise, reduction, creation, contraction, control, item, source, record, note
+    kind: str = "movement"  # and elementwise, reduction, gather, scatter, … : what passes and fusion ask first
 
     def __call__(self, *args: Node, **params: Hashable) -> Node:
         return make(self, args, tuple(params[name] for name in self.params))

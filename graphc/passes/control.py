@@ -98,12 +98,13 @@ def _inputs(loop: Loop, among: Loop | None = None) -> list[Node]:
 
 
 def _sink(graph: Graph) -> Graph:
-    """Captured values taken before they are spread or transposed, which costs nothing where they are read."""
+    """Captured values taken before they are spread or transposed, and indices not at all: all this costs nothing
+    where it is read."""
     return _with_loops(graph, _sunk)
 
 
 def _sunk(loop: Loop) -> Node:
-    bases = dict.fromkeys(map(_before_movement, loop.captured))
+    bases = [x for x in dict.fromkeys(map(_before_movement, loop.captured)) if x.op.kind != "creation"]
     if len(bases) == len(loop.captured) and all(map(is_, bases, loop.captured)):
         return loop.make()
     own = {base: variable(base.name, base.type) for base in bases}

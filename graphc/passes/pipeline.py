@@ -9,6 +9,7 @@ from graphc.passes.batch import sum_batches
 from graphc.passes.checkpoint import segment_loops
 from graphc.passes.contraction import arrange_contractions
 from graphc.passes.control import hoist_copies, inside_control, tidy_control
+from graphc.passes.factor import factor
 from graphc.passes.notes import resolve
 from graphc.passes.outputs import separate_outputs
 from graphc.passes.short import write_out_short_reductions
@@ -23,6 +24,7 @@ def pipeline(library: bool, fast_math: bool, training: bool = False) -> list[tup
     """The passes by name, in order; `library` says whether a BLAS is there."""
     return [
         ("notes", lambda graph: resolve(graph, training)),  # first: no other pass knows them
+        ("factors", factor),  # of the operators as they were made, before their loops are
         ("control", tidy_control),  # loops are compared as they were made
         ("checkpoints", segment_loops),  # of loops that are one where they do the same
         ("simplify", lambda graph: simplify(graph, fast_math)),

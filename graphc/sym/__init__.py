@@ -18,6 +18,7 @@ from graphc.sym import (
     gathering,
     indexing,
     inspect,
+    linalg,
     movement,
     mx,  # noqa: F401  # pyright: ignore[reportUnusedImport]
     naming,
@@ -56,7 +57,7 @@ from graphc.sym.window import *
 if TYPE_CHECKING:
     from graphc.sym.mx.layers import *
 
-__all__ = ["random", "var", "variance"]
+__all__ = ["linalg", "random", "var", "variance"]
 __all__ += contraction.__all__
 __all__ += control.__all__
 __all__ += convolution.__all__
