@@ -13,6 +13,8 @@ from graphc.sym import (
     control,
     convolution,
     creation,
+    diagonals,
+    einstein,
     elementwise,
     files,
     gathering,
@@ -36,6 +38,8 @@ from graphc.sym.contraction import *
 from graphc.sym.control import *
 from graphc.sym.convolution import *
 from graphc.sym.creation import *
+from graphc.sym.diagonals import *
+from graphc.sym.einstein import *
 from graphc.sym.elementwise import *
 from graphc.sym.files import *
 from graphc.sym.gathering import *
@@ -62,6 +66,8 @@ __all__ += contraction.__all__
 __all__ += control.__all__
 __all__ += convolution.__all__
 __all__ += creation.__all__
+__all__ += diagonals.__all__
+__all__ += einstein.__all__
 __all__ += elementwise.__all__
 __all__ += files.__all__
 __all__ += gathering.__all__
