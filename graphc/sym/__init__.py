@@ -13,6 +13,7 @@ from graphc.sym import (
     control,
     convolution,
     creation,
+    cumulative,
     diagonals,
     einstein,
     elementwise,
@@ -38,6 +39,7 @@ from graphc.sym.contraction import *
 from graphc.sym.control import *
 from graphc.sym.convolution import *
 from graphc.sym.creation import *
+from graphc.sym.cumulative import *
 from graphc.sym.diagonals import *
 from graphc.sym.einstein import *
 from graphc.sym.elementwise import *
@@ -66,6 +68,7 @@ __all__ += contraction.__all__
 __all__ += control.__all__
 __all__ += convolution.__all__
 __all__ += creation.__all__
+__all__ += cumulative.__all__
 __all__ += diagonals.__all__
 __all__ += einstein.__all__
 __all__ += elementwise.__all__

@@ -56,7 +56,7 @@ def _floats(name: str, x: ArrayLike, dtype: DTypeLike = None) -> Node:
 @public(method=True)
 def sum(x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike = None, keepdims: bool = False) -> Node:
     """The sum; booleans and small integers are added up in 64 bits, unless a dtype is given."""
-    return _fold("sum", SUM, _wide("sum", x, dtype), axis, keepdims)
+    return _fold("sum", SUM, widened("sum", x, dtype), axis, keepdims)
 
 
 @public(method=True)
@@ -66,10 +66,11 @@ def prod(x: ArrayLike, axis: AxisLike = None, dtype: DTypeLike = None, keepdims:
     Its derivatives are right at zeros too: of every order where the extents are known; along an axis known
     only when data is bound, of the first order.
     """
-    return _fold("prod", PROD, _wide("prod", x, dtype), axis, keepdims)
+    return _fold("prod", PROD, widened("prod", x, dtype), axis, keepdims)
 
 
-def _wide(name: str, x: ArrayLike, dtype: DTypeLike) -> Node:
+def widened(name: str, x: ArrayLike, dtype: DTypeLike) -> Node:
+    """x in the dtype that totals of it have: the one given, or its own; of 64 bits for booleans and integers."""
     node = as_node(name, x)
     wide = {"b": INT64, "i": INT64, "u": UINT64}.get(node.dtype.kind, node.dtype)
     return as_node(name, node, wide if dtype is None else as_dtype(dtype))
