@@ -17,7 +17,7 @@ from graphc.ops.control import ITEM, items
 from graphc.types import Bundle, Stack, evaluate
 
 TYPICAL = 1000  # what stands for a named dimension
-COSTLY = ("reduction", "contraction", "linalg")
+COSTLY = ("reduction", "contraction", "linalg", "sorting")
 
 
 def keep(outputs: Sequence[Node], own: set[Node], replayed: set[Node], constant: set[Node]) -> list[Node]:

@@ -11,11 +11,12 @@ from graphc.codegen.blas import emit_contraction
 from graphc.codegen.control import BYTE, ControlStep, empty_stack, release_stack
 from graphc.codegen.emit import ADDRESS, INT64, Emitter, Module, Pointer, Value
 from graphc.codegen.indices import Indices
+from graphc.codegen.sorting import emit_argsort
 from graphc.codegen.target import Target
 from graphc.codegen.vmath import FUNCTIONS
-from graphc.kernel.fuse import Contraction, Control, reads, writes
+from graphc.kernel.fuse import Contraction, Control, Sorting, reads, writes
 from graphc.kernel.kernel import Kernel
-from graphc.kernel.program import Program, Scratch, is_small
+from graphc.kernel.program import SORTED, Program, Scratch, is_small
 from graphc.node import Node
 from graphc.ops.contraction import operands
 from graphc.ops.movement import view_base
@@ -145,6 +146,10 @@ class _Step(_Frame):
                 node = self.step.node
                 a, b = (self.found[view_base(arg)] for arg in operands(node))
                 emit_contraction(self.e, node, (a, b), self.found[node], self._evaluator(), blas_integer)
+            case Sorting():
+                node, room = self.step.node, self.in_workspace((self.number, SORTED))
+                x = self.found[view_base(node.args[0])]
+                emit_argsort(self.e, node, x, self.found[node], room, self._evaluator())
 
     def _find(self, node: Node) -> Pointer:
         if node in self.places:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphc.graph import Graph
-from graphc.kernel.fuse import Contraction, Control, Step
+from graphc.kernel.fuse import Contraction, Control, Sorting, Step
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.phases import Phases
 from graphc.kernel.program import Program, Slab, place
@@ -151,6 +151,8 @@ def _step_cost(program: Program, step: Step, title: str, size: Size) -> Cost:
             return kernel_cost(step, program.phases[step], title, size)
         case Contraction():
             return contraction_cost(step, title, size)
+        case Sorting():
+            return sorting_cost(step, title, size)
         case Control():
             return control_cost(step, [_inner_cost(inner, size) for inner in program.nested[step]], title, size)
 
@@ -197,6 +199,11 @@ def contraction_cost(step: Contraction, name: str = "call", size: Size = lambda 
     node = step.node
     read = total(size(_bytes(arg)) for arg in dict.fromkeys(operands(node)))
     return Cost(name, read, size(_bytes(node)), size(_node_flops(node)))
+
+
+def sorting_cost(step: Sorting, name: str = "argsort", size: Size = lambda extent: extent) -> Cost:
+    """The cost of an order: operand and result once."""
+    return Cost(name, size(_bytes(step.node.args[0])), size(_bytes(step.node)))
 
 
 def kernel_cost(kernel: Kernel, phases: Phases, name: str = "kernel", size: Size = lambda extent: extent) -> Cost:

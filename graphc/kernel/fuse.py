@@ -36,6 +36,13 @@ class Contraction:
     node: Node
 
 
+@dataclass(frozen=True)
+class Sorting:
+    """The order of rows, by code of its own: operand and result are stored."""
+
+    node: Node
+
+
 @dataclass(frozen=True, eq=False)
 class Control:
     """A switch or a loop: operands and results are stored, and its sub-graphs are cut up like any graph."""
@@ -44,7 +51,8 @@ class Control:
     schedules: tuple[Schedule, ...]
 
 
-Step: TypeAlias = Kernel | Contraction | Control
+Step: TypeAlias = Kernel | Contraction | Sorting | Control
+WHOLE = {"contraction": Contraction, "sorting": Sorting}  # kinds of operators that take whole arrays
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Schedule:
 
 
 def fuse(graph: Graph, merge: bool = True) -> Schedule:
-    """Cut a graph into kernels and library calls.
+    """Cut a graph into kernels, calls and control flow.
 
     With `merge=False` every operator has a kernel of its own: slow, and a check on all the rest.
     """
@@ -141,7 +149,7 @@ class _Grouping:
 
     def __init__(self, graph: Graph, classes: AxisClasses, stored: set[Node], merge: bool) -> None:
         self.graph, self.classes, self.stored, self.merge = graph, classes, stored, merge
-        self.groups: list[_Group | Contraction | Control] = []
+        self.groups: list[_Group | Contraction | Sorting | Control] = []
         self.made: dict[Node, int] = {}  # the group that stores a node
         self.computed: dict[Node, set[int]] = {}  # the groups that compute a node
 
@@ -189,8 +197,8 @@ class _Grouping:
         """Put a root into the latest group that can hold it, or into a new one; the group's number."""
         if root.op is ITEM:
             return self.made[root.args[0]]
-        if root.op.kind == "contraction":
-            self.groups.append(Contraction(root))
+        if root.op.kind in WHOLE:
+            self.groups.append(WHOLE[root.op.kind](root))
             return len(self.groups) - 1
         if root.op.kind == "control":
             self.groups.append(Control(root, tuple([fuse(inner, self.merge) for inner in subgraphs(root)])))

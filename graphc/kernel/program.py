@@ -18,7 +18,7 @@ import numpy as np
 from graphc.errors import ShapeError
 from graphc.graph import Graph
 from graphc.kernel.collapse import collapse
-from graphc.kernel.fuse import Contraction, Control, Schedule, Step, reads, writes
+from graphc.kernel.fuse import Contraction, Control, Schedule, Sorting, Step, reads, writes
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.names import buffer_names
 from graphc.kernel.phases import Phases, plan_phases
@@ -26,11 +26,13 @@ from graphc.kernel.split import split
 from graphc.kernel.unroll import unroll
 from graphc.node import CONST, PUBLIC, Literal, Node
 from graphc.ops.control import LOOP, Loop, subgraphs
+from graphc.ops.sorting import room
 from graphc.source import show_source
 from graphc.types import Dim, Extent, Stack, evaluate, extent_symbols, product
 
 WORKSPACE, LONG, HEADER = 0, 1, 2
 LONG_WORK = 100_000  # scalar operations above which other Python threads may run meanwhile
+SORTING = 32  # about the operations that sorting takes for an element
 TYPICAL_TRIP = 1000  # how often a loop is taken to run if nobody knows
 ALIGNMENT = 64
 REGISTER = 256  # bytes up to which a loop's state is copied, and the optimiser may hold it in registers
@@ -48,6 +50,7 @@ class Slab:
     last: int
 
 
+SORTED = "keys and indices"  # the room of a step that sorts
 Scratch = tuple[int, "Node | str"]  # a step, and the value it keeps between phases, or what else it needs room for
 
 
@@ -233,9 +236,11 @@ def trip(step: Control) -> Extent:
     return TYPICAL_TRIP if known is None else known
 
 
-def _work(step: Kernel | Contraction) -> Extent:
+def _work(step: Kernel | Contraction | Sorting) -> Extent:
     if isinstance(step, Kernel):
         return product(axis.extent for axis in step.axes) * len(step.values)
+    if isinstance(step, Sorting):
+        return SORTING * step.node.size
     terms = product(step.node.args[0].shape[axis] for axis in step.node.params[0])  # type: ignore[union-attr, attr-defined]
     return step.node.size * terms
 
@@ -285,6 +290,8 @@ def _slabs(
         if isinstance(step, Kernel) and step.lane is not None:
             for value in phases[step].kept:
                 slabs[k, value] = Slab(step.lane.extent * value.dtype.itemsize, k, k)
+        if isinstance(step, Sorting):
+            slabs[k, SORTED] = Slab(room(step.node), k, k)
         if isinstance(step, Control):
             slabs |= {(k, name): Slab(size, k, k) for name, size in _rooms(step, nested[step])}
     return slabs

@@ -41,7 +41,7 @@ def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
         match node.op.kind, node.op.name:
             case "contraction", _:
                 stored |= {node, *map(view_base, operands(node))}
-            case "control", _:
+            case "control" | "sorting", _:
                 stored |= {node, *map(view_base, node.args)}
             case "item" | "scatter", _:
                 stored.add(node)
@@ -69,7 +69,7 @@ def weights(graph: Graph, stored: Container[Node]) -> dict[Node, int]:
 
 
 def _weight(node: Node, weight: dict[Node, int], stored: Container[Node]) -> int:
-    if node.op.kind in ("contraction", "control", "item", "source"):
+    if node.op.kind in ("contraction", "sorting", "control", "item", "source"):
         return 0
     own = REDUCTION if node.op.kind == "reduction" else TRANSCENDENTAL if node.op.transcendental else node.op.flops
     return min(REDUCTION, own + sum(weight[arg] for arg in node.args if arg not in stored))

@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import indent
 
-from graphc.kernel.cost import contracted_terms, contraction_cost, kernel_cost
-from graphc.kernel.fuse import Contraction, Control, reads, writes
+from graphc.kernel.cost import contracted_terms, contraction_cost, kernel_cost, sorting_cost
+from graphc.kernel.fuse import Contraction, Control, Sorting, reads, writes
 from graphc.kernel.kernel import Kernel, Statement, buffer_of
 from graphc.kernel.names import Names, variable_name
 from graphc.kernel.phases import Phase, plan_phases
@@ -29,6 +29,7 @@ from graphc.ops.contraction import pairing
 from graphc.ops.declare import uniform
 from graphc.ops.product import is_generated
 from graphc.ops.scalar import FOLD, INDEX, INSIDE, LOAD, Guards
+from graphc.ops.sorting import is_descending
 from graphc.show.formula import expression
 from graphc.show.index import indices
 from graphc.show.infix import COMPARISON, PRODUCT, SUM, Expression, number
@@ -52,6 +53,8 @@ def _show_step(program: Program, place: int) -> str:
             return show_kernel(kernel)
         case Contraction():
             return show_contraction(program, place)
+        case Sorting() as sorting:
+            return show_sorting(program, sorting, program.titles[place])
         case Control() as control:
             return show_control(program, control, program.titles[place])
 
@@ -88,6 +91,16 @@ def show_contraction(program: Program, place: int) -> str:
     gemm = "generated" if is_generated(node) else "BLAS sgemm" if node.dtype.itemsize == 4 else "BLAS dgemm"
     call = f"  {names[node]} = {left} @ {right}{batch}    ({gemm}, {contracted_terms(node)} terms)"
     return "\n".join([*title, _cost_line(name, str(contraction_cost(step))), call])
+
+
+def show_sorting(program: Program, step: Sorting, name: str) -> str:
+    """The order of rows: what goes in and out, and how."""
+    node, names = step.node, program.names
+    (x,) = reads(step)
+    title = _title(name, [f"{names[x]} {node.args[0].type}"], [f"{names[node]} {node.type}"])
+    how = ", the greatest first" if is_descending(node) else ""
+    call = f"  {names[node]} = argsort({names[x]}) along rows of {node.shape[-1]}{how}    (generated)"
+    return "\n".join([*title, _cost_line(name, str(sorting_cost(step))), call])
 
 
 def _title(name: str, read: Iterable[str], written: Iterable[str]) -> list[str]:

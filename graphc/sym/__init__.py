@@ -31,6 +31,7 @@ from graphc.sym import (
     pooling,
     random,
     reduction,
+    sorting,
     symbol,
     updates,
     window,
@@ -55,6 +56,7 @@ from graphc.sym.note import *
 from graphc.sym.pooling import *
 from graphc.sym.reduction import *
 from graphc.sym.reduction import var as variance
+from graphc.sym.sorting import *
 from graphc.sym.symbol import *
 from graphc.sym.updates import *
 from graphc.sym.variable import var
@@ -83,6 +85,7 @@ __all__ += normalisation.__all__
 __all__ += note.__all__
 __all__ += pooling.__all__
 __all__ += reduction.__all__
+__all__ += sorting.__all__
 __all__ += symbol.__all__
 __all__ += updates.__all__
 __all__ += window.__all__
