@@ -28,10 +28,14 @@ from graphc.sym import (
     nn,
     normalisation,
     note,
+    pointwise,
     pooling,
+    products,
     random,
+    rearranging,
     reduction,
     sorting,
+    statistics,
     symbol,
     updates,
     window,
@@ -53,10 +57,14 @@ from graphc.sym.naming import *
 from graphc.sym.nn import *
 from graphc.sym.normalisation import *
 from graphc.sym.note import *
+from graphc.sym.pointwise import *
 from graphc.sym.pooling import *
+from graphc.sym.products import *
+from graphc.sym.rearranging import *
 from graphc.sym.reduction import *
 from graphc.sym.reduction import var as variance
 from graphc.sym.sorting import *
+from graphc.sym.statistics import *
 from graphc.sym.symbol import *
 from graphc.sym.updates import *
 from graphc.sym.variable import var
@@ -83,9 +91,13 @@ __all__ += naming.__all__
 __all__ += nn.__all__
 __all__ += normalisation.__all__
 __all__ += note.__all__
+__all__ += pointwise.__all__
 __all__ += pooling.__all__
+__all__ += products.__all__
+__all__ += rearranging.__all__
 __all__ += reduction.__all__
 __all__ += sorting.__all__
+__all__ += statistics.__all__
 __all__ += symbol.__all__
 __all__ += updates.__all__
 __all__ += window.__all__

@@ -179,10 +179,10 @@ def std(
     correction: float | None = None,
 ) -> Node:
     """The square root of `var`; where all elements are equal its derivative is taken as 0."""
-    return _root(var(x, axis, dtype, ddof, keepdims, correction=correction))
+    return root(var(x, axis, dtype, ddof, keepdims, correction=correction))
 
 
-def _root(x: Node) -> Node:
+def root(x: Node) -> Node:
     """The square root, with a derivative of 0 at 0."""
     return where(x == 0, 0, sqrt(where(x == 0, 1, x)))
 
@@ -214,7 +214,7 @@ def norm(x: ArrayLike, ord: float | None = None, axis: AxisLike = None, keepdims
         raise ShapeError(offence("norm", f"ord={ord} over {len(axes)} axes is a norm of matrices", way_out))
     match ord:
         case None | 2:
-            return _root(_fold("norm", SUM, node * node, axes, keepdims))
+            return root(_fold("norm", SUM, node * node, axes, keepdims))
         case 1:
             return _fold("norm", SUM, ABS(node), axes, keepdims)
         case _ if ord == inf:

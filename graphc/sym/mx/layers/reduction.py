@@ -18,7 +18,7 @@ from graphc.sym.movement import reshaped, swapaxes, transpose
 from graphc.sym.mx.attribute import Ints
 from graphc.sym.mx.layer import layer
 
-__all__ = ["argmax_channel", "batch_dot", "nanprod", "nansum"]
+__all__ = ["argmax_channel", "batch_dot"]
 
 Fold = Callable[..., Node]
 
@@ -57,8 +57,8 @@ _folding("mean", np_named.mean, "The mean")
 _folding("prod", np_named.prod, "The product")
 _folding("max", np_named.max, "The greatest element, whose derivative those that tie share,", "max_axis")
 _folding("min", np_named.min, "The least element, whose derivative those that tie share,", "min_axis")
-nansum = _folding("nansum", _without_nan(np_named.sum, 0), "The sum of what is no NaN")
-nanprod = _folding("nanprod", _without_nan(np_named.prod, 1), "The product of what is no NaN")
+_folding("nansum", _without_nan(np_named.sum, 0), "The sum of what is no NaN")
+_folding("nanprod", _without_nan(np_named.prod, 1), "The product of what is no NaN")
 
 
 @layer(name="norm")
