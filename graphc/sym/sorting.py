@@ -181,7 +181,8 @@ def median(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     rows, shape = _rows("median", x, axis, keepdims)
     n = rows.shape[-1]
     low, high = _at(rows, stack([extent_value(place, INT64) for place in ((n - 1) // 2, n // 2)]))
-    return reshaped(where(low == high, low, (low + high) / 2), shape)
+    is_odd = extent_value(n - n // 2 * 2, INT64) == 1
+    return reshaped(where(is_odd, low, (low + high) / 2), shape)
 
 
 @public

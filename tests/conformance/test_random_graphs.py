@@ -44,12 +44,16 @@ MOVEMENT = [
     lambda x: sym.pad(x, [(1, 2)] * x.ndim) if x.ndim and x.size < 100 else x,
     lambda x: sym.concat([x, x * 2], axis=-1) if x.ndim and x.size < 100 else x,
     lambda x: sym.expand_dims(x, 0) if x.ndim < 4 else x,
+    lambda x: sym.roll(x, 1, axis=-1) if x.ndim else x,
+    lambda x: sym.triu(x) if x.ndim > 1 else x,
+    lambda x: sym.cumsum(x, axis=0) if x.ndim else x,
 ]
 REDUCTION = [sym.sum, sym.mean, sym.max, sym.logsumexp]
 CONTRACTION = [
     lambda x, y: sym.tanh(sym.tensordot(x, y, axes=0)) if x.ndim + y.ndim < 4 and x.size * y.size < 500 else x,
     lambda x, y: sym.tanh(sym.matmul(x, x.T)) if x.ndim == 2 else y,
     lambda x, y: sym.tanh(sym.vecdot(x, x)) if x.ndim else y,
+    lambda x, y: sym.tanh(sym.einsum("i...,i...->...", x, x)) if x.ndim else y,
 ]
 
 INDEXING = [
@@ -57,6 +61,7 @@ INDEXING = [
     lambda x, i: x[..., i] if x.ndim and x.ndim + i.ndim < 5 and x.size * i.size < 300 else x,
     lambda x, i: x[i, -1 - i] if x.ndim > 1 and x.ndim + i.ndim < 5 and x.size * i.size < 300 else x,
     lambda x, i: sym.take_along_axis(x, sym.argmax(x, axis=-1, keepdims=True), axis=-1) if x.ndim else x,
+    lambda x, i: x * sym.argsort(i)[..., -1] if i.ndim == 1 else x,
     lambda x, i: x.at[i].add(sym.cos(i)) if x.ndim == 1 else x,
     lambda x, i: x.at[..., i].set(x[..., :1] * 2) if x.ndim and i.ndim == 1 else x,
     lambda x, i: x.at[i].max(sym.sin(x[0])) if x.ndim else x,
