@@ -181,8 +181,9 @@ def median(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     rows, shape = _rows("median", x, axis, keepdims)
     n = rows.shape[-1]
     low, high = _at(rows, stack([extent_value(place, INT64) for place in ((n - 1) // 2, n // 2)]))
-    is_odd = extent_value(n - n // 2 * 2, INT64) == 1
-    return reshaped(where(is_odd, low, (low + high) / 2), shape)
+    one, two, rest = low, (low + high) / 2, n - n // 2 * 2
+    found = (one if rest else two) if isinstance(rest, int) else where(extent_value(rest, INT64) == 1, one, two)
+    return reshaped(found, shape)
 
 
 @public
