@@ -161,7 +161,7 @@ def interp(
     low, high = before, minimum(before + 1, last)
     (x0, x1), (y0, y1) = ([_taken(row, place) for place in (low, high)] for row in (places, values))
     share = where(x0 == x1, 0, (flat - x0) / where(x0 == x1, 1, x1 - x0))
-    inside = where(flat < x0, y0, y0 + share * (y1 - y0))
+    inside = where(isnan(flat), flat, where(flat < x0, y0, y0 + share * (y1 - y0)))
     first, end = getitem(places, 0), getitem(places, -1)
     found = inside if left is None else where(flat < first, left, inside)
     return reshaped(found if right is None else where(flat > end, right, found), at.shape)
