@@ -22,6 +22,7 @@ from graphc.types import INT64, Dim, DType, Extent, Type, as_dtype, as_shape
 
 __all__ = [
     "asarray", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "iota", "arange", "linspace", "eye",
+    "empty", "empty_like", "logspace", "geomspace", "tri",
 ]  # fmt: skip
 
 DTypeLike: TypeAlias = Any  # whatever np.dtype takes; None for the function's default
@@ -72,6 +73,9 @@ def full_like(x: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike = None) -> N
     """x's shape filled with a number or an array; of x's dtype, if none is given."""
     node = as_node("full_like", x)
     return broadcast_to(asarray(fill_value, node.dtype if dtype is None else dtype), node.shape)
+
+
+empty, empty_like = zeros, zeros_like  # what nobody has written is 0 here
 
 
 def _or_float(dtype: DTypeLike) -> DType:
@@ -141,6 +145,40 @@ def _difference(first: Extent | float, step: float, dtype: DType) -> Node:
 def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike = None) -> Node:
     """num evenly spaced numbers from start to stop, or to one step before it."""
     return constant(np.linspace(start, stop, num, endpoint=endpoint), _or_float(dtype))
+
+
+@public
+def logspace(
+    start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10, dtype: DTypeLike = None
+) -> Node:
+    """Powers of a base, whose exponents are evenly spaced.
+
+    >>> logspace(0, 3, 4).params[0].array
+    array([   1.,   10.,  100., 1000.])
+    """
+    return constant(np.logspace(start, stop, num, endpoint, base), _or_float(dtype))
+
+
+@public
+def geomspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike = None) -> Node:
+    """num numbers from start to stop, each so many times the one before.
+
+    >>> geomspace(1, 8, 4).params[0].array
+    array([1., 2., 4., 8.])
+    """
+    return constant(np.geomspace(start, stop, num, endpoint), _or_float(dtype))
+
+
+@public
+def tri(n: Extent | str, m: Extent | str | None = None, k: int = 0, dtype: DTypeLike = None) -> Node:
+    """Ones on and below the k-th diagonal of n by m zeros (by n, if m is not given), which may be names.
+
+    >>> tri('n', 3).shape
+    (n, 3)
+    """
+    rows, columns = as_shape([n, n if m is None else m])
+    i, j = iota(rows)[:, None], iota(columns)
+    return CAST(i + k >= j, dtype=_or_float(dtype))
 
 
 @public

@@ -229,12 +229,13 @@ def _several(name: str, arrays: Sequence[ArrayLike]) -> list[Node]:
     return promote(name, *arrays)
 
 
-def _split_structure(x: object, indices_or_sections: int | Sequence[Extent], axis: int = 0) -> list[int]:
+def split_structure(x: object, indices_or_sections: int | Sequence[Extent], axis: int = 0) -> list[int]:
+    """One number for each part."""
     cuts = indices_or_sections
     return list(range(cuts if isinstance(cuts, int) else len(cuts) + 1))
 
 
-@public(outputs=_split_structure)
+@public(outputs=split_structure)
 def split(x: ArrayLike, indices_or_sections: int | Sequence[Extent], axis: SupportsIndex = 0) -> list[Node]:
     """x cut along an axis: into equal parts, or before each of the given places."""
     node = as_node("split", x)

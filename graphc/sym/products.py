@@ -10,7 +10,7 @@ from graphc.ops.declare import offence
 from graphc.ops.window import windows
 from graphc.sym.axes import as_axis
 from graphc.sym.contraction import contracted
-from graphc.sym.creation import zeros_like
+from graphc.sym.creation import iota, zeros_like
 from graphc.sym.cumulative import diff
 from graphc.sym.indexing import getitem
 from graphc.sym.movement import flip, moveaxis, pad, ravel, reshaped, stack
@@ -19,7 +19,7 @@ from graphc.sym.record import public
 from graphc.sym.reduction import sum
 from graphc.types import Extent
 
-__all__ = ["kron", "cross", "vdot", "convolve", "correlate", "polyval", "trapezoid"]
+__all__ = ["kron", "cross", "vdot", "convolve", "correlate", "polyval", "vander", "trapezoid"]
 
 Mode = Literal["full", "same", "valid"]
 
@@ -137,6 +137,21 @@ def polyval(p: ArrayLike, x: ArrayLike) -> Node:
     for k in range(coefficients.shape[0]):
         found = found * at + getitem(coefficients, k)
     return found
+
+
+@public
+def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Node:
+    """For each element of a vector its powers, the highest first: N of them, or as many as there are elements.
+
+    >>> from graphc import sym
+    >>> vander(sym.var('x', shape=('n',)), 3).shape
+    (n, 3)
+    """
+    node = as_node("vander", x)
+    if node.ndim != 1:
+        raise ShapeError(offence("vander", f"{node.type} is no vector", "flatten it"))
+    powers = iota(node.shape[0] if N is None else N)
+    return getitem(node, (slice(None), None)) ** (powers if increasing else flip(powers))
 
 
 @public

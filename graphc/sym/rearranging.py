@@ -11,14 +11,14 @@ from graphc.ops.declare import offence
 from graphc.ops.movement import spread
 from graphc.sym.axes import AxisLike, as_axes
 from graphc.sym.indexing import getitem
-from graphc.sym.movement import concat, flip, ravel, reshaped, swapaxes
+from graphc.sym.movement import concat, flip, ravel, reshaped, split, split_structure, swapaxes
 from graphc.sym.promote import ArrayLike, as_node, broadcast
 from graphc.sym.record import public
 from graphc.types import Extent
 
 __all__ = [
     "roll", "rot90", "fliplr", "flipud", "atleast_1d", "atleast_2d", "vstack", "hstack", "dstack", "column_stack",
-    "meshgrid", "broadcast_arrays",
+    "append", "vsplit", "hsplit", "meshgrid", "broadcast_arrays",
 ]  # fmt: skip
 
 
@@ -169,6 +169,40 @@ def column_stack(arrays: Sequence[ArrayLike]) -> Node:
     """
     nodes = [as_node("column_stack", x) for x in arrays]
     return concat([reshaped(x, (x.size, 1)) if x.ndim < 2 else x for x in nodes], 1)
+
+
+@public
+def append(x: ArrayLike, values: ArrayLike, axis: SupportsIndex | None = None) -> Node:
+    """Values behind x along an axis; both flattened, if there is none.
+
+    >>> from graphc import sym
+    >>> append(sym.var('x', shape=('n', 3)), [[1, 2, 3]], axis=0).shape
+    (n + 1, 3)
+    """
+    return concat([x, values], axis)
+
+
+@public(outputs=split_structure)
+def vsplit(x: ArrayLike, indices_or_sections: int | Sequence[Extent]) -> list[Node]:
+    """x cut along the first axis.
+
+    >>> from graphc import sym
+    >>> [part.shape for part in vsplit(sym.var('x', shape=('n', 3)), [2])]
+    [(2, 3), (n - 2, 3)]
+    """
+    return split(x, indices_or_sections, 0)
+
+
+@public(outputs=split_structure)
+def hsplit(x: ArrayLike, indices_or_sections: int | Sequence[Extent]) -> list[Node]:
+    """x cut along the second axis; a vector along its only one.
+
+    >>> from graphc import sym
+    >>> [part.shape for part in hsplit(sym.var('x', shape=('n', 4)), 2)]
+    [(n, 2), (n, 2)]
+    """
+    node = as_node("hsplit", x)
+    return split(node, indices_or_sections, min(1, node.ndim - 1))
 
 
 # -- grids ------------------------------------------------------------------------------------------

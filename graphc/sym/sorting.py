@@ -5,6 +5,8 @@ All is made of `argsort` and of elements taken at computed places, so derivative
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import nan
 from typing import Literal, SupportsIndex
 
 import numpy as np
@@ -17,15 +19,19 @@ from graphc.ops.movement import fill, permuted, spread
 from graphc.ops.sorting import ARGSORT
 from graphc.sym.axes import AxisLike, as_axes, as_axis
 from graphc.sym.control import fori_loop
-from graphc.sym.elementwise import astype, bitwise_left_shift, clip, floor, isnan, log2, minimum, where
+from graphc.sym.elementwise import astype, bitwise_left_shift, clip, floor, isnan, log2, maximum, minimum, where
 from graphc.sym.gathering import gathered_along
 from graphc.sym.indexing import getitem
 from graphc.sym.movement import moveaxis, ravel, reshaped, stack
 from graphc.sym.promote import ArrayLike, as_node, floating, promote
 from graphc.sym.record import public
-from graphc.types import FLOAT64, INT64, Extent, Shape, product
+from graphc.sym.reduction import any, sum
+from graphc.types import BOOL, FLOAT64, INT64, Extent, Shape, product
 
-__all__ = ["argsort", "sort", "topk", "searchsorted", "digitize", "interp", "median", "quantile", "percentile"]
+__all__ = [
+    "argsort", "sort", "topk", "partition", "argpartition", "searchsorted", "digitize", "isin", "interp",
+    "median", "nanmedian", "quantile", "percentile",
+]  # fmt: skip
 
 
 # -- sorted rows ------------------------------------------------------------------------------------
@@ -72,6 +78,28 @@ def topk(x: ArrayLike, k: Extent, axis: SupportsIndex = -1, largest: bool = True
         raise ShapeError(offence("topk", f"axis {place} has {n} elements, not {k}", "ask for so many at most"))
     first = getitem(order, (..., slice(k)))
     return moveaxis(_taken(rows, first), -1, place), moveaxis(first, -1, place)
+
+
+@public(method=True)
+def partition(x: ArrayLike, kth: int | Sequence[int], axis: SupportsIndex | None = -1) -> Node:
+    """x such that the kth element along an axis stands where it does when sorted: all of them do.
+
+    >>> from graphc import sym
+    >>> partition(sym.var('x', shape=('n', 3)), 1).shape
+    (n, 3)
+    """
+    return sort(x, axis)
+
+
+@public(method=True)
+def argpartition(x: ArrayLike, kth: int | Sequence[int], axis: SupportsIndex | None = -1) -> Node:
+    """The indices that bring the kth element along an axis where it stands when sorted, and all others.
+
+    >>> from graphc import sym
+    >>> argpartition(sym.var('x', shape=('n', 3)), 1).dtype
+    dtype('int64')
+    """
+    return argsort(x, axis)
 
 
 def _ordered(name: str, x: ArrayLike, axis: SupportsIndex | None, descending: bool) -> tuple[Node, Node, int]:
@@ -141,6 +169,22 @@ def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Node:
 
 
 @public
+def isin(element: ArrayLike, test_elements: ArrayLike, *, invert: bool = False) -> Node:
+    """Whether each element is among those of another array; or with `invert` is not.
+
+    >>> from graphc import sym
+    >>> isin(sym.var('x', shape=('n', 3)), [1, 2, 5]).type
+    Type(dtype=dtype('bool'), shape=(n, 3))
+    """
+    x, others = promote("isin", element, test_elements)
+    if others.size == 0:
+        return fill(invert, x.typed.with_dtype(BOOL))
+    row, flat = sort(others, None), ravel(x)
+    nearest = _taken(row, minimum(searchsorted(row, flat), extent_value(others.size, INT64) - 1))
+    return reshaped(nearest != flat if invert else nearest == flat, x.shape)
+
+
+@public
 def interp(
     x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike | None = None, right: ArrayLike | None = None
 ) -> Node:
@@ -187,6 +231,20 @@ def median(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
 
 
 @public
+def nanmedian(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
+    """The median of what is no NaN; NaN if there is nothing.
+
+    >>> from graphc import sym
+    >>> nanmedian(sym.var('x', shape=('n', 5)), axis=0).shape
+    (5,)
+    """
+    rows, shape = _rows("nanmedian", x, axis, keepdims)
+    count = sum(~isnan(rows), -1, keepdims=True)  # NaNs stand behind all others
+    low, high = (_sorted_at(rows, maximum(place, 0)) for place in ((count - 1) // 2, count // 2))
+    return reshaped(where(count % 2 == 1, low, (low + high) / 2), shape)
+
+
+@public
 def quantile(x: ArrayLike, q: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -> Node:
     """The values below which the shares q, from 0 to 1, of the elements along some axes lie; NaN if there is one.
 
@@ -225,11 +283,15 @@ def _quantile(name: str, x: ArrayLike, q: ArrayLike, whole: int, axis: AxisLike,
 
 def _at(rows: Node, places: Node) -> Node:
     """The elements at some places of each row when it is sorted, one place after another; NaN, if the row has one."""
-    order = ARGSORT(rows, descending=False)
     outer = tuple(range(rows.ndim - 1))
     there = spread(places, places.typed.with_shape((*rows.shape[:-1], *places.shape)), outer)
-    found, greatest = _taken(rows, _taken(order, there)), _taken(rows, getitem(order, (..., slice(-1, None))))
-    return moveaxis(where(isnan(greatest), greatest, found), -1, 0)
+    has_nan = any(isnan(rows), -1, keepdims=True)
+    return moveaxis(where(has_nan, nan, _sorted_at(rows, there)), -1, 0)
+
+
+def _sorted_at(rows: Node, places: Node) -> Node:
+    """The elements at some places of each row when it is sorted."""
+    return _taken(rows, _taken(ARGSORT(rows, descending=False), places))
 
 
 def _rows(name: str, x: ArrayLike, axis: AxisLike, keepdims: bool) -> tuple[Node, Shape]:

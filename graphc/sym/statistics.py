@@ -11,16 +11,18 @@ from graphc.ops.declare import offence
 from graphc.sym import reduction
 from graphc.sym.axes import AxisLike, as_axes
 from graphc.sym.contraction import matmul
-from graphc.sym.creation import DTypeLike
+from graphc.sym.creation import DTypeLike, zeros
 from graphc.sym.diagonals import diagonal
 from graphc.sym.elementwise import isnan, maximum, sqrt, where
 from graphc.sym.movement import concat, reshaped, squeeze, transpose
 from graphc.sym.promote import ArrayLike, as_node, floating, promote
 from graphc.sym.rearranging import atleast_2d
 from graphc.sym.record import public
+from graphc.sym.updates import index_add
+from graphc.types import Extent, as_shape
 
 __all__ = [
-    "average", "ptp", "count_nonzero", "cov", "corrcoef",
+    "average", "ptp", "count_nonzero", "bincount", "cov", "corrcoef",
     "nansum", "nanprod", "nanmax", "nanmin", "nanmean", "nanvar", "nanstd",
 ]  # fmt: skip
 
@@ -68,6 +70,24 @@ def count_nonzero(x: ArrayLike, axis: AxisLike = None, keepdims: bool = False) -
     dtype('int64')
     """
     return reduction.sum(as_node("count_nonzero", x) != 0, axis, keepdims=keepdims)
+
+
+@public
+def bincount(x: ArrayLike, weights: ArrayLike | None = None, *, length: Extent | str) -> Node:
+    """How often each of 0, 1, … length - 1 stands in a vector, or the sum of the weights where it does.
+
+    NumPy's is as long as the data say; here it is said before. What is beyond does not count.
+
+    >>> from graphc import sym
+    >>> bincount(sym.var('x', shape=('n',), dtype='int64'), length=10).type
+    Type(dtype=dtype('int64'), shape=(10,))
+    """
+    places, counted = as_node("bincount", x), as_node("bincount", 1 if weights is None else weights)
+    if places.ndim != 1 or places.dtype.kind not in "iu":
+        raise ShapeError(offence("bincount", f"{places.type} is no vector of integers", "flatten or cast it"))
+    (n,) = as_shape(length)
+    inside = (places >= 0) & (places < n)
+    return index_add(zeros(n, counted.dtype), where(inside, places, 0), where(inside, counted, 0))
 
 
 # -- covariances ------------------------------------------------------------------------------------

@@ -105,3 +105,23 @@ def test_default_float_is_the_dtype_of_what_names_none():
 def test_wrong_creation_is_an_error(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_numbers_evenly_spaced_in_exponents_are_numpys():
+    for found, expected in (
+        (sym.logspace(0, 2, 5, base=3), np.logspace(0, 2, 5, base=3)),
+        (sym.logspace(0, 2, 4, endpoint=False), np.logspace(0, 2, 4, endpoint=False)),
+        (sym.geomspace(1, 100, 3, dtype="float32"), np.geomspace(1, 100, 3, dtype="float32")),
+    ):
+        value = interpret(found, {})
+        assert value.dtype == expected.dtype
+        np.testing.assert_array_equal(value, expected)
+
+
+@pytest.mark.parametrize(("shape", "k"), [((3,), 0), ((3, 4), 1), ((4, 2), -1), ((0, 3), 0)])
+def test_triangles_are_numpys(shape, k):
+    np.testing.assert_array_equal(interpret(sym.tri(*shape, k=k), {}), np.tri(*shape, k=k))
+
+
+def test_what_nobody_has_written_is_zero():
+    assert interpret([sym.empty((2,)), sym.empty_like(np.ones(2))], {})[0].tolist() == [0, 0]

@@ -20,6 +20,9 @@ CALLS = [
     *(call("correlate", *shapes, mode="same") for shapes in SLID if shapes[0] >= shapes[1]),
     call("polyval", (4,), (2, 3)),
     call("polyval", (0,), (3,)),
+    call("vander", (4,)),
+    call("vander", (3,), N=5, increasing=True),
+    call("vander", (3,), N=0),
     call("trapezoid", (2, 5)),
     call("trapezoid", (2, 5), dx=0.5, axis=0),
     call("trapezoid", (2, 5), (5,)),
@@ -51,6 +54,7 @@ def test_a_vector_of_any_length_is_convolved_in_one_kernel(mode):
         (lambda: sym.correlate(np.ones(2), np.ones(0)), "correlate: .*; give vectors with elements"),
         (lambda: sym.convolve(np.ones(2), np.ones(2), "whole"), "mode='whole' is unknown"),
         (lambda: sym.polyval(sym.var("p", shape=("n",)), 1.0), "give a vector of a known extent"),
+        (lambda: sym.vander(np.ones((2, 2))), "vander: .* is no vector"),
         (lambda: sym.vdot(np.ones(2), np.ones(3)), "vdot: .* 2 against 3"),
     ],
 )

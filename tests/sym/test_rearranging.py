@@ -30,6 +30,13 @@ CALLS = [
     call("meshgrid", (2,), (3,), (4,), indexing="ij"),
     call("meshgrid", (), (3,)),
     call("meshgrid", (3,)),
+    call("append", (3,), (2,)),
+    call("append", (2, 3), (4,)),
+    call("append", (2, 3), (2, 1), axis=1),
+    call("vsplit", (4, 3), indices_or_sections=2),
+    call("vsplit", (4, 3), indices_or_sections=[1, 3]),
+    call("hsplit", (4,), indices_or_sections=2),
+    call("hsplit", (3, 4), indices_or_sections=[1]),
 ]
 JOINS = [
     ("vstack", [(3,), (2, 3)]),
@@ -55,7 +62,7 @@ def test_joins_are_numpys(name, shapes):
         np.testing.assert_array_equal(compile(xs, getattr(sym, name)(xs))(*arrays), getattr(np, name)(arrays))
 
 
-@pytest.mark.parametrize("each", CALLS[:4] + CALLS[8:11] + CALLS[-5:-3], ids=str)
+@pytest.mark.parametrize("each", CALLS[:4] + CALLS[8:11] + CALLS[20:22] + CALLS[-2:], ids=str)
 def test_derivatives_and_instances_are_those_of_a_loop(each):
     check_derivatives(each)
 

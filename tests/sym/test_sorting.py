@@ -1,5 +1,7 @@
 """Sorted values, the largest, medians, quantiles and places between: NumPy's, with derivatives and instances."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,12 @@ def test_a_sort_of_rows_is_two_steps():
     assert [type(step).__name__ for step in f.program.steps] == ["Sorting", "Kernel"]
 
 
+def test_a_partition_is_sorted_wholly():
+    for axis in (0, -1, None):
+        np.testing.assert_array_equal(interpret(sym.partition(X, 1, axis), {}), np.sort(X, axis))
+        np.testing.assert_array_equal(interpret(sym.argpartition(X, 1, axis), {}), np.argsort(X, axis, kind="stable"))
+
+
 # -- searchsorted -------------------------------------------------------------------------------------
 
 
@@ -92,6 +100,14 @@ def test_bins_are_numpys():
     bins, data = np.array([0.0, 1.0, 2.5]), np.array([[-1.0, 0.0, 0.5], [1.0, 2.5, 9.0]])
     for right in (False, True):
         assert_compiled(lambda x, right=right: sym.digitize(x, bins, right), data, np.digitize(data, bins, right))
+
+
+@pytest.mark.parametrize("among", [[], [3], [7, 1, 1, 40], [0.5, np.nan, -2.0]])
+def test_membership_is_numpys(among):
+    data = np.array([[1.0, 3.0, np.nan], [40.0, 0.5, -7.0]])
+    for invert in (False, True):
+        expected = np.isin(data, among, invert=invert)
+        assert_compiled(lambda x, invert=invert: sym.isin(x, among, invert=invert), data, expected)
 
 
 @pytest.mark.parametrize("ends", [{}, {"left": -7.0}, {"right": 9.0}, {"left": 0.0, "right": 1.0}])
@@ -139,6 +155,15 @@ def test_a_row_with_a_nan_has_no_median_and_infinities_count():
     assert np.isnan(interpret(sym.quantile(data[0], 0.0), {}))
 
 
+@pytest.mark.parametrize("axis", [0, 1, None])
+def test_a_median_without_nans_is_numpys(axis):
+    data = np.where(RNG.random((4, 5)) < 0.4, np.nan, RNG.normal(size=(4, 5)))
+    data[:, 0] = np.nan
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        expected = np.nanmedian(data, axis, keepdims=True)
+    assert_compiled(lambda x: sym.nanmedian(x, axis, keepdims=True), data, expected)
+
+
 def test_shares_may_be_computed():
     q = sym.var("q", shape=(2,))
     found = graphc.compile(q, sym.quantile(X, q * q, axis=1))(np.array([0.5, 0.9]))
@@ -152,6 +177,7 @@ FUNCTIONS = {
     "descending": lambda x: sym.sort(x, None, descending=True) ** 3,
     "topk": lambda x: sym.topk(x, 2, 1, largest=False)[0] ** 2,
     "median": lambda x: sym.median(x, 1) ** 2,
+    "nanmedian": lambda x: sym.nanmedian(sym.where(abs(x - 1.5) < 0.2, np.nan, x), 1) ** 2,
     "odd": lambda x: sym.median(x, 0) ** 2,
     "quantile": lambda x: sym.quantile(x, [0.2, 0.9], 1) ** 2,
 }

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from graphc import compile, interpret, sym
+from graphc import compile, grad, interpret, sym
 from graphc.errors import ShapeError
 from tests.sym.calls import call, check_derivatives, check_values
 
@@ -53,6 +53,21 @@ def test_weights_are_of_the_whole_shape_or_of_the_axes(axis, shape):
 @pytest.mark.parametrize("each", [each for each in CALLS if each.name not in ("count_nonzero", "nanstd")], ids=str)
 def test_derivatives_and_instances_are_those_of_a_loop(each):
     check_derivatives(each)
+
+
+def test_counts_are_numpys_as_far_as_the_length_goes():
+    data, weights = np.array([1, 4, 1, 0, 6, 2]), np.array([0.5, 1.0, 2.0, 3.0, 4.0, 5.0])
+    for x in (sym.var("x", shape=(6,), dtype="int64"), sym.var("x")):
+        found = compile(x, [sym.bincount(x, length=k) for k in (7, 9, 3)])(data)
+        for counts, k in zip(found, (7, 9, 3), strict=True):
+            np.testing.assert_array_equal(counts, np.bincount(data, minlength=k)[:k])
+        weighted = compile(x, sym.bincount(x, weights, length=7))(data)
+        np.testing.assert_array_equal(weighted, np.bincount(data, weights))
+    w = sym.var("w", shape=(6,))
+    gradient = interpret(grad(sym.bincount(data, w, length=3)[1], w), {w: weights})
+    np.testing.assert_array_equal(gradient, [1, 0, 1, 0, 0, 0])
+    with pytest.raises(ShapeError, match="bincount: .* is no vector of integers"):
+        sym.bincount(weights, length=3)
 
 
 def test_numpys_sum_without_nan_is_no_layer():
