@@ -25,6 +25,11 @@ class TreeDef:
         """How many leaves it has."""
         return 1 if self.kind is None else sum(child.size for child in self.children)
 
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a list or a tuple of leaves."""
+        return self.kind in (list, tuple) and self.children == (LEAF,) * len(self.children)
+
 
 LEAF = TreeDef(None)
 

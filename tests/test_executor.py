@@ -1,5 +1,8 @@
 """The executor: arrays shared with the caller, storage of gradients, values kept for the backward pass."""
 
+import re
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,14 @@ from graphc.executor import bind, simple_bind
 from graphc.executor.programs import boundary
 from graphc.node import topological
 from graphc.ops.note import UPDATING
+
+
+@contextmanager
+def refused(kind, match):
+    """An error of this text, which names a line of this file."""
+    with pytest.raises(kind, match=match) as caught:
+        yield
+    assert re.search(r"\(test_executor\.py:\d+\)", str(caught.value))
 
 
 @pytest.fixture
@@ -87,7 +98,7 @@ def test_argument_without_a_gradient_array_gets_no_gradient(arrays):
 def test_integers_get_no_gradient_unless_asked_which_is_an_error(arrays):
     arrays["b"] = np.array([1, 2, 3])
     assert list(product().bind(arrays).grad_dict) == ["a"]
-    with pytest.raises(GradientError, match="has no gradient"):
+    with refused(GradientError, match="has no gradient"):
         product().bind(arrays, grad_req={"b": "write"})
 
 
@@ -200,43 +211,43 @@ def test_nothing_of_the_forward_graph_runs_again_in_backward():
 
 def test_wrong_bindings_are_errors_that_say_what(arrays):
     y = product()
-    with pytest.raises(BindError, match=r"argument b \(test_executor.py:\d+\) has no array"):
+    with refused(BindError, match=r"argument b \(test_executor.py:\d+\) has no array"):
         y.bind({"a": np.ones(3)})
-    with pytest.raises(BindError, match="names c; the arguments are a, b"):
+    with refused(BindError, match="names c .*; the arguments are a, b"):
         y.bind(arrays | {"c": np.ones(3)})
-    with pytest.raises(BindError, match="3 entries for the arguments a, b"):
+    with refused(BindError, match="3 entries .*; the arguments are a, b"):
         y.bind([np.ones(3)] * 3)
-    with pytest.raises(BindError, match="'adds'; use 'write', 'add' or 'null'"):
+    with refused(BindError, match="'adds' .*; use 'write', 'add' or 'null'"):
         y.bind(arrays, grad_req="adds")
-    with pytest.raises(BindError, match=r"must be an array float64\[3\]"):
+    with refused(BindError, match=r"is float64\[4\] .*; give an array float64\[3\]"):
         y.bind(arrays, {"a": np.ones(4)})
     x = sym.var("x", shape=(3,), dtype="float64")
-    with pytest.raises(BindError, match="not float32; convert"):
+    with refused(BindError, match="not float32; convert"):
         sym.exp(x).bind({"x": np.ones(3, np.float32)})
-    with pytest.raises(BindError, match="4 elements along axis 0 instead of 3"):
+    with refused(BindError, match="4 elements along axis 0 instead of 3"):
         sym.exp(x).bind({"x": np.ones(4)})
-    with pytest.raises(BindError, match="no shape is declared for a, b; give a="):
+    with refused(BindError, match=r"nothing says the shape of a .*, b .*; give a="):
         simple_bind(y)
-    with pytest.raises(BindError, match=r"nothing says what n is in x .* give x="):
+    with refused(BindError, match=r"nothing says what n is in x .* give x="):
         sym.var("x", shape=("n", 2)).sum().simple_bind()
 
 
 def test_wrong_calls_are_errors_that_say_what(arrays):
     ex = product().bind(arrays)
-    with pytest.raises(BindError, match="call it first"):
+    with refused(BindError, match=r"no intermediate values \(test_executor.py:\d+\); call forward"):
         ex.backward(np.ones(3))
-    with pytest.raises(BindError, match="no argument is named 'c'"):
+    with refused(BindError, match="no argument is named 'c'"):
         ex.forward(c=1)
-    with pytest.raises(BindError, match=r"a is bound as float64\[3\], not float64\[2\]; convert the value, or reshape"):
+    with refused(BindError, match=r"a is bound as float64\[3\], not float64\[2\] .*; convert the value, or reshape"):
         ex.forward(a=np.ones(2))
-    with pytest.raises(BindError, match="convert"):
+    with refused(BindError, match="convert"):
         ex.forward(a=np.ones(3, complex))
     ex.forward()
-    with pytest.raises(GradientError, match="multiply is .* no scalar; give its head gradient"):
+    with refused(GradientError, match="multiply is .* no scalar; give its head gradient"):
         ex.backward()
-    with pytest.raises(GradientError, match="2 head gradients for 1 outputs"):
+    with refused(GradientError, match="2 head gradients for 1 outputs"):
         ex.backward([np.ones(3), np.ones(3)])
-    with pytest.raises(GradientError, match=r"head gradient of multiply .* has shape \(4,\); .* the output, \(3,\)"):
+    with refused(GradientError, match=r"head gradient of multiply_output is float64\[4\] .* output is, float64\[3\]"):
         ex.backward(np.ones(4))
 
 
@@ -374,12 +385,12 @@ def test_a_loss_has_its_own_gradient_beside_heads_of_others():
     x = sym.var("x")
     ex = sym.Group([sym.MakeLoss(x * x, name="loss"), 3 * x]).bind({"x": np.array([1.0, 2])})
     ex.forward()
-    with pytest.raises(GradientError, match="multiply is .* no scalar; give its head gradient"):
+    with refused(GradientError, match="multiply is .* no scalar; give its head gradient"):
         ex.backward()
     for heads in ([None, np.ones(2)], {"multiply_output": np.ones(2)}):
         ex.backward(heads)
         np.testing.assert_array_equal(ex.grad_dict["x"], [5, 7])
-    with pytest.raises(GradientError, match="no output is named 'y'; there are loss_output, multiply_output"):
+    with refused(GradientError, match=r"no output is named 'y' .*; there are loss_output, multiply_output"):
         ex.backward({"y": np.ones(2)})
 
 
@@ -420,26 +431,24 @@ def test_parameters_are_copied_by_name_and_rounded():
     ex.copy_params_from({"bn_gamma": np.ones(2, np.float32)}, {"bn_moving_mean": [3, 4], "other": 1}, True)
     np.testing.assert_array_equal(ex.arg_dict["bn_gamma"], [1, 1])
     np.testing.assert_array_equal(ex.aux_dict["bn_moving_mean"], [3, 4])
-    with pytest.raises(BindError, match="no argument is named other; there are x, bn_gamma, bn_beta"):
+    with refused(BindError, match="no argument is named other, there are x, bn_gamma, bn_beta"):
         ex.copy_params_from({"bn_gamma": np.zeros(2), "other": 1})
-    with pytest.raises(BindError, match=r"bn_beta is bound as float64\[2\], not float64\[3\]"):
+    with refused(BindError, match=r"bn_beta is bound as float64\[2\], not float64\[3\]"):
         ex.copy_params_from({"bn_gamma": np.zeros(2), "bn_beta": np.zeros(3)})
-    with pytest.raises(BindError, match=r"not complex128\[2\]"):
+    with refused(BindError, match=r"not complex128\[2\]"):
         ex.copy_params_from({"bn_gamma": np.zeros(2), "bn_beta": np.zeros(2, complex)})
     np.testing.assert_array_equal(ex.arg_dict["bn_gamma"], [1, 1])  # a call that fails copies nothing
 
 
 def test_bind_infers_what_arrays_say_of_each_other():
-    with pytest.raises(ShapeError, match=r"fc_bias .* is \(5,\), as given, but \(3,\), as FullyConnected fc"):
+    with refused(ShapeError, match=r"fc_bias .* is \(5,\), as given, but \(3,\), as FullyConnected fc"):
         classifier().bind([np.ones((4, 2)), np.ones((3, 2)), np.ones(5), np.ones(4)])
-    with pytest.raises(
-        BindError, match=r"fc_weight \(test_executor.py:\d+\) has no array; give one of float32\[3, 2\]"
-    ):
+    with refused(BindError, match=r"fc_weight \(test_executor.py:\d+\) has no array; give one of float32\[3, 2\]"):
         classifier().bind({"data": np.ones((4, 2), np.float32)})
     x = np.ones((3, 2))
-    with pytest.raises(BindError, match=r"auxiliary state bn_moving_mean .* give one of float64\[2\] in aux_states"):
+    with refused(BindError, match=r"auxiliary state bn_moving_mean .* give one of float64\[2\] in aux_states"):
         sym.BatchNorm(sym.var("x"), name="bn").bind([x, np.ones(2), np.ones(2)])
-    with pytest.raises(BindError, match="aux_states names w; there are no auxiliary states"):
+    with refused(BindError, match="aux_states names w .*; there are no auxiliary states"):
         product().bind([x, x], aux_states={"w": x})
 
 
@@ -459,9 +468,7 @@ def test_reshape_shares_the_arrays_whose_shape_stays():
 
 def test_reshape_to_what_is_larger_must_be_allowed():
     ex, _ = bound_classifier()
-    with pytest.raises(
-        BindError, match=r"data .* changes from \(4, 2\) to \(9, 2\), which is larger; .*allow_up_sizing"
-    ):
+    with refused(BindError, match=r"data .* changes from \(4, 2\) to \(9, 2\), which is larger; .*allow_up_sizing"):
         ex.reshape(data=(9, 2), softmax_label=(9,))
     large = ex.reshape(allow_up_sizing=True, data=(9, 2), softmax_label=(9,))
     assert large.arg_dict["data"].shape == large.grad_dict["data"].shape == (9, 2)
@@ -470,14 +477,12 @@ def test_reshape_to_what_is_larger_must_be_allowed():
 
 def test_reshape_changes_what_is_not_named_only_if_allowed():
     ex, _ = bound_classifier()
-    with pytest.raises(
-        BindError, match=r"softmax_label .* from \(4,\) to \(2,\), but was not named; .*partial_shaping"
-    ):
+    with refused(BindError, match=r"softmax_label .* from \(4,\) to \(2,\), but was not named; .*partial_shaping"):
         ex.reshape(data=(2, 2))
     assert ex.reshape(partial_shaping=True, data=(2, 2)).arg_dict["softmax_label"].shape == (2,)
-    with pytest.raises(BindError, match="fc_weight"):
+    with refused(BindError, match="fc_weight"):
         ex.reshape(data=(4, 1))
-    with pytest.raises(BindError, match="no argument is named image; there are data, fc_weight"):
+    with refused(BindError, match="no argument is named image .*; there are data, fc_weight"):
         ex.reshape(image=(4, 2))
 
 
@@ -485,7 +490,7 @@ def test_reshape_of_declared_dimensions():
     x, w = sym.var("x", shape=("n", 2)), sym.var("w", shape=(2,))
     ex = sym.dot(x, w).bind([np.ones((4, 2)), np.ones(2)])
     assert ex.reshape(x=(3, 2)).forward()[0].shape == (3,)
-    with pytest.raises(ShapeError, match="3 elements along axis 1 instead of 2"):
+    with refused(ShapeError, match="3 elements along axis 1 instead of 2"):
         ex.reshape(x=(4, 3))
 
 
@@ -550,7 +555,7 @@ def test_debug_str_tells_the_calls_and_the_memory():
 def test_a_forward_that_is_refused_writes_nothing(arrays):
     ex = product().bind(arrays)
     ex.forward()
-    with pytest.raises(BindError, match="convert"):
+    with refused(BindError, match="convert"):
         ex.forward(a=np.ones(3), b=np.ones(4))
     np.testing.assert_array_equal(arrays["a"], [0, 1, 2])
     ex.backward(np.ones(3))
@@ -563,7 +568,7 @@ def test_a_monitor_that_fails_leaves_no_half_done_forward(arrays):
     ex.set_monitor_callback(lambda name, value: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ex.forward(a=np.ones(3))
-    with pytest.raises(BindError, match="call it first"):
+    with refused(BindError, match=r"no intermediate values \(test_executor.py:\d+\); call forward"):
         ex.backward(np.ones(3))
 
 

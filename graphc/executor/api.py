@@ -10,7 +10,7 @@ from graphc.executor.binding import bound, made
 from graphc.executor.running import Executor
 from graphc.graph import Graph, method
 from graphc.runtime.function import compile
-from graphc.sym.inspect import by_variable
+from graphc.sym.implied import by_variable
 from graphc.sym.symbol import Symbol, as_graph
 from graphc.types import as_dtype, as_shape
 
@@ -53,8 +53,8 @@ def simple_bind(
     (4, 3)
     """
     graph = as_graph(symbol)
-    given = by_variable(graph, {name: as_shape(shape) for name, shape in shapes.items()})
-    dtypes = by_variable(graph, {name: as_dtype(dtype) for name, dtype in (type_dict or {}).items()})
+    given = by_variable("simple_bind", graph, {name: as_shape(shape) for name, shape in shapes.items()})
+    dtypes = by_variable("simple_bind", graph, {name: as_dtype(dtype) for name, dtype in (type_dict or {}).items()})
     return Executor(made(graph, grad_req, given, dtypes))
 
 

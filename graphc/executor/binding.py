@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from graphc.errors import BindError, GradientError
 from graphc.graph import Graph
 from graphc.node import Node
+from graphc.ops.declare import offence
+from graphc.runtime.arguments import describe
 from graphc.source import show_source
 from graphc.sym.infer import Inference, infer
 from graphc.sym.symbol import variables
@@ -98,10 +100,10 @@ def _by_name(what: str, given: Any, variables: Sequence[Node]) -> dict[str, Any]
     names = [v.name for v in variables]
     if not isinstance(given, Mapping):
         if len(given) != len(names):
-            raise BindError(f"bind: {what} has {len(given)} entries for the arguments {', '.join(names)}")
+            raise BindError(offence("bind", f"{what} has {len(given)} entries", _there_are(what, names)))
         given = dict(zip(names, given))
     if unknown := given.keys() - set(names):
-        raise BindError(f"bind: {what} names {', '.join(sorted(unknown))}; {_there_are(what, names)}")
+        raise BindError(offence("bind", f"{what} names {', '.join(sorted(unknown))}", _there_are(what, names)))
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -154,7 +156,9 @@ def _check(arrays: Mapping[Node, Array]) -> None:
                 f"bind: {v.name} is {v.type} ({show_source(v.source)}), not {array.dtype}; convert the array"
             )
         if wrong := match_extents(v.shape, array.shape, sizes):
-            raise BindError(f"bind: {v.name} is {v.type} ({show_source(v.source)}), but the array {wrong}")
+            raise BindError(
+                f"bind: {v.name} is {v.type} ({show_source(v.source)}), but the array {wrong}; give one of that shape"
+            )
 
 
 # -- gradients --------------------------------------------------------------------------------------
@@ -176,7 +180,7 @@ def _gradients(
 
 def _request(v: Node, request: Any) -> str:
     if request not in REQUESTS:
-        raise BindError(f"bind: grad_req of {v.name} is {request!r}; use 'write', 'add' or 'null'")
+        raise BindError(offence("bind", f"grad_req of {v.name} is {request!r}", "use 'write', 'add' or 'null'"))
     if v.dtype.kind != "f":
         raise GradientError(f"bind: {v.name} is {v.type} ({show_source(v.source)}) and has no gradient; ask for 'null'")
     return request
@@ -187,9 +191,8 @@ def _gradient_array(v: Node, argument: Array, arrays: Mapping[str, Any] | None) 
         return np.zeros_like(argument)
     array = arrays.get(v.name)
     if not isinstance(array, np.ndarray) or (array.dtype, array.shape) != (argument.dtype, argument.shape):
-        raise BindError(
-            f"bind: args_grad of {v.name} must be an array {argument.dtype}{list(argument.shape)} to write into"
-        )
+        wanted = f"give an array {argument.dtype}{list(argument.shape)} to write into, as the argument is"
+        raise BindError(offence("bind", f"args_grad of {v.name} is {describe(array)}", wanted))
     return cast("Array", array)
 
 

@@ -22,7 +22,7 @@ class Monitor:
         self._nodes = [binding.typed[node] for _, node in watched]
         self._programs: dict[Programs, Callable[..., Any]] = {}
 
-    def run(self, programs: Programs, inputs: Sequence[Array]) -> tuple[list[Array], list[Array], list[Array]]:
+    def run(self, programs: Programs, *inputs: Array) -> tuple[list[Array], list[Array], list[Array]]:
         """What `programs.forward` gives, each value shown on the way."""
         if programs not in self._programs:
             self._programs[programs] = programs.watched(self._nodes)

@@ -9,7 +9,6 @@ from typing import Any
 from graphc.autodiff.reverse import pull_back
 from graphc.graph import Graph
 from graphc.node import VAR, Node, topological, variable
-from graphc.ops.arithmetic import ADD
 from graphc.ops.movement import fill
 from graphc.passes.notes import choose, resolve, updates
 from graphc.runtime.function import compile
@@ -26,12 +25,12 @@ def trains(graph: Graph) -> bool:
 class Programs:
     """Forward, and backward for any choice of the outputs that have a head gradient: in training or in inference.
 
-    `requests` says how the gradient of each variable is stored: 'write' or 'add'. The derivatives are those of the
-    graph in its mode, its notes still there: some say what the derivative is.
+    Gradients are those of the variables `wrt`. They are of the graph in its mode, its notes still there: some say what
+    the derivative is.
     """
 
-    def __init__(self, graph: Graph, requests: Mapping[Node, str], sizes: Mapping[str, int], training: bool) -> None:
-        self._graph, self._requests, self._sizes, self._training = choose(graph, training), requests, sizes, training
+    def __init__(self, graph: Graph, wrt: Sequence[Node], sizes: Mapping[str, int], training: bool) -> None:
+        self._graph, self._wrt, self._sizes, self._training = choose(graph, training), wrt, sizes, training
         self._heads = [variable(f"@head{k}", y.type) for k, y in enumerate(graph.outputs)]
         self._updates = updates(self._graph.outputs) if training else {}
         self._backward: dict[tuple[bool, ...], Callable[..., Any]] = {}
@@ -51,8 +50,7 @@ class Programs:
         return compile(list(self._graph.inputs), results, updates=states)
 
     def backward(self, given: tuple[bool, ...]) -> Callable[..., Any]:
-        """From all variables, what was kept, the head gradients of outputs given, and the old values of gradients that
-        are added to: the gradients."""
+        """From all variables, what was kept, and the head gradients of outputs given: the gradients."""
         if given not in self._backward:
             self._backward[given] = compile(*self.backward_graph(given))
         return self._backward[given]
@@ -67,21 +65,19 @@ class Programs:
     def matters(self) -> tuple[bool, ...]:
         """Whether some gradient depends on the head gradient of each output."""
         outputs = self._graph.outputs
-        return tuple([bool(pull_back([y], [head], self._requests)) for y, head in zip(outputs, self._heads)])
+        return tuple([bool(pull_back([y], [head], self._wrt)) for y, head in zip(outputs, self._heads)])
 
     def backward_graph(self, given: Sequence[bool]) -> tuple[list[Node], list[Node]]:
         """The inputs and results of the backward program."""
         stands_for = {node: variable(f"@kept{k}", node.type) for k, node in enumerate(self.kept)}
         gradients = replay(self._gradients(given), stands_for)
-        olds = {v: variable(f"@old {v.name}", v.type) for v, request in self._requests.items() if request == "add"}
         heads = [head for head, is_given in zip(self._heads, given) if is_given]
-        results = [ADD(olds[v], g) if v in olds else g for v, g in zip(self._requests, gradients)]
-        return [*self._graph.inputs, *stands_for.values(), *heads, *olds.values()], results
+        return [*self._graph.inputs, *stands_for.values(), *heads], gradients
 
     def _gradients(self, given: Sequence[bool]) -> list[Node]:
         heads = [head if is_given else None for head, is_given in zip(self._heads, given)]
-        found = pull_back(self._graph.outputs, heads, self._requests)
-        return self._plain([found[v] if v in found else fill(0, v.typed) for v in self._requests])
+        found = pull_back(self._graph.outputs, heads, self._wrt)
+        return self._plain([found[v] if v in found else fill(0, v.typed) for v in self._wrt])
 
     def _plain(self, nodes: Sequence[Node]) -> list[Node]:
         """The nodes without notes, as they run."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Any, TypeAlias, cast
+from functools import cached_property, partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphc.errors import BindError, GradientError
+from graphc.errors import BindError
 from graphc.executor.binding import Array, Binding, reshaped
+from graphc.executor.heads import Heads
 from graphc.executor.monitor import Monitor
 from graphc.executor.programs import Programs, trains
-from graphc.source import show_source
-from graphc.sym.inspect import by_variable, debug_str
-from graphc.sym.mx.layer import LAYERS
-from graphc.sym.symbol import layer_call, output_names
+from graphc.ops.declare import offence
+from graphc.runtime.arguments import describe
+from graphc.sym.implied import by_variable
+from graphc.sym.inspect import debug_str
 from graphc.types import as_shape
 
 Values: TypeAlias = Mapping[str, Any]
@@ -57,7 +58,7 @@ class Executor:
     @property
     def output_dict(self) -> dict[str, Array]:
         """The results of the last `forward` by name."""
-        return dict(zip(self._names, self.outputs))
+        return dict(zip(self._heads.names, self.outputs))
 
     # -- running --------------------------------------------------------------------------------
 
@@ -66,20 +67,25 @@ class Executor:
 
         With `is_train`, layers do what they do in training, and auxiliary states are updated.
         """
-        for name, value in data.items():
-            _require_fitting("forward", name, self._argument(name), value)
-        self._last = None
-        for name, value in data.items():
-            np.copyto(self.arg_dict[name], value, casting="same_kind")
-        programs = self._programs(is_train)
-        if self._monitor is None:
-            self.outputs, kept, after = programs.forward(*self._inputs)
-        else:
-            self.outputs, kept, after = self._monitor.run(programs, self._inputs)
+        if data:
+            self._fill(data)
+        programs, self._last = self._programs(is_train), None
+        run = programs.forward if self._monitor is None else partial(self._monitor.run, programs)
+        self.outputs, kept, after = run(*self.arg_dict.values(), *self.aux_dict.values())
         for v, value in zip(programs.updated, after):
             np.copyto(self.aux_dict[v.name], value)
         self._last = programs, kept
         return self.outputs
+
+    def _fill(self, data: Values) -> None:
+        """Write data into the arguments' arrays; none of it, if some does not fit."""
+        for name, value in data.items():
+            if name not in self.arg_dict:
+                there = ", ".join(self.arg_dict) or "none"
+                raise BindError(offence("forward", f"no argument is named {name!r}", f"there are {there}"))
+            _require_fitting("forward", name, self.arg_dict[name], value)
+        for name, value in data.items():
+            np.copyto(self.arg_dict[name], value, casting="same_kind")
 
     def backward(self, out_grads: Any = None) -> None:
         """Write or add the gradients, given that of each output: one array, a list (None for zero), or a dict by name.
@@ -87,13 +93,22 @@ class Executor:
         Losses and scalars need none: theirs is one. It may run several times after one `forward`, whose mode it takes.
         """
         if self._last is None:
-            raise BindError("backward: the intermediate values come from forward(); call it first")
+            raise BindError(offence("backward", "there are no intermediate values", "call forward() first"))
         programs, kept = self._last
-        heads = self._heads(out_grads, programs)
-        added = [self.grad_dict[v.name] for v, (request, _) in self._binding.gradients.items() if request == "add"]
+        own = out_grads is None
+        heads = self._heads.own(programs, self.outputs) if own else self._heads.given(out_grads, self.outputs)
+        run = programs.backward(tuple([h is not None for h in heads]))
         passed = [h for h in heads if h is not None]
-        backward = programs.backward(tuple([h is not None for h in heads]))
-        backward(*self._inputs, *kept, *passed, *added, out=list(self.grad_dict.values()))
+        targets = [self._addends.get(name, array) for name, array in self.grad_dict.items()]
+        run(*self.arg_dict.values(), *self.aux_dict.values(), *kept, *passed, out=targets)
+        for name, addend in self._addends.items():
+            np.add(self.grad_dict[name], addend, out=self.grad_dict[name])
+
+    @cached_property
+    def _addends(self) -> dict[str, Array]:
+        """Where the gradients are written that are then added to others."""
+        requests = self._binding.gradients
+        return {v.name: np.empty(array.shape, array.dtype) for v, (how, array) in requests.items() if how == "add"}
 
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
@@ -107,20 +122,11 @@ class Executor:
         """
         self._monitor = None if callback is None else Monitor(callback, self._binding, monitor_all)
 
-    @property
-    def _inputs(self) -> list[Array]:
-        return [*self.arg_dict.values(), *self.aux_dict.values()]
-
-    def _argument(self, name: str) -> Array:
-        if name not in self.arg_dict:
-            raise BindError(f"forward: no argument is named {name!r}; there are {', '.join(self.arg_dict)}")
-        return self.arg_dict[name]
-
     def _programs(self, is_train: bool) -> Programs:
         training = is_train and self._trains
         if training not in self._modes:
-            requests = {self._binding.typed[v]: request for v, (request, _) in self._binding.gradients.items()}
-            self._modes[training] = Programs(self._binding.graph, requests, self._binding.sizes, training)
+            wrt = [self._binding.typed[v] for v in self._binding.gradients]
+            self._modes[training] = Programs(self._binding.graph, wrt, self._binding.sizes, training)
         return self._modes[training]
 
     @cached_property
@@ -128,52 +134,8 @@ class Executor:
         return trains(self._binding.graph)
 
     @cached_property
-    def _names(self) -> list[str]:
-        return output_names(self._binding.symbol.outputs)
-
-    # -- head gradients -------------------------------------------------------------------------
-
-    def _heads(self, given: Any, programs: Programs) -> list[Any]:
-        """The head gradient of each output; None for zero."""
-        listed = [None] * len(self.outputs) if given is None else self._listed(given)
-        heads = [self._default(k, programs, given is None) if h is None else h for k, h in enumerate(listed)]
-        for y, output, head in zip(self._binding.graph.outputs, self.outputs, heads):
-            if head is not None and np.shape(head) != output.shape:
-                raise GradientError(
-                    f"backward: the head gradient of {y.name} ({show_source(y.source)}) has shape {np.shape(head)}; "
-                    f"it must be that of the output, {output.shape}"
-                )
-        return heads
-
-    def _listed(self, given: Any) -> list[Any]:
-        """Head gradients as one for each output."""
-        if isinstance(given, Mapping):
-            named = cast("Mapping[str, Any]", given)
-            if unknown := sorted(named.keys() - set(self._names)):
-                raise GradientError(f"backward: no output is named {unknown[0]!r}; there are {', '.join(self._names)}")
-            return [named.get(name) for name in self._names]
-        several = isinstance(given, list | tuple) and (
-            len(self.outputs) > 1 or any(isinstance(h, np.ndarray) for h in cast("list[Any]", given))
-        )
-        heads: list[Any] = list(given) if several else [given]
-        if len(heads) != len(self.outputs):
-            raise GradientError(
-                f"backward: {len(heads)} head gradients for {len(self.outputs)} outputs; give one for each"
-            )
-        return heads
-
-    def _default(self, place: int, programs: Programs, required: bool) -> Any:
-        """The head gradient of an output that none is given for: one for a loss, and if required for a scalar."""
-        y, output = self._binding.graph.outputs[place], self.outputs[place]
-        call = layer_call(self._binding.symbol.outputs[place])
-        if (call is not None and LAYERS[call.function].loss) or (required and not output.shape):
-            return np.ones_like(output)
-        if not required or not programs.matters[place]:
-            return None
-        raise GradientError(
-            f"backward: {y.name} is {y.type} ({show_source(y.source)}), no scalar; give its head gradient, "
-            "or bind sym.sum(y)"
-        )
+    def _heads(self) -> Heads:
+        return Heads(self._binding)
 
     # -- other arrays ---------------------------------------------------------------------------
 
@@ -186,11 +148,9 @@ class Executor:
         """
         for kind, arrays, values in self._places(arg_params, aux_params):
             if (extra := sorted(values.keys() - arrays.keys())) and not allow_extra_params:
-                known = ", ".join(arrays) or "none"
-                raise BindError(
-                    f"copy_params_from: no {kind} is named {', '.join(extra)}; there are {known}; "
-                    "allow_extra_params=True passes over what is extra"
-                )
+                what = f"no {kind} is named {', '.join(extra)}, there are {', '.join(arrays) or 'none'}"
+                way_out = "allow_extra_params=True passes over what is extra"
+                raise BindError(offence("copy_params_from", what, way_out))
             for name in arrays.keys() & values.keys():
                 _require_fitting("copy_params_from", name, arrays[name], values[name])
         for _, arrays, values in self._places(arg_params, aux_params):
@@ -207,7 +167,7 @@ class Executor:
         `allow_up_sizing` must allow. Arguments that are not named may change with those that are only if
         `partial_shaping` allows it.
         """
-        given = by_variable(self._binding.symbol, {name: as_shape(shape) for name, shape in shapes.items()})
+        given = by_variable("reshape", self._binding.symbol, {name: as_shape(shape) for name, shape in shapes.items()})
         return Executor(reshaped(self._binding, given, partial_shaping, allow_up_sizing))
 
     def debug_str(self) -> str:
@@ -221,7 +181,5 @@ def _require_fitting(what: str, name: str, array: Array, value: Any) -> None:
     """Raise `BindError` unless a value can be written into an array, rounded to its dtype."""
     given = np.asarray(value)
     if given.shape != array.shape or not np.can_cast(given.dtype, array.dtype, "same_kind"):
-        raise BindError(
-            f"{what}: {name} is bound as {array.dtype}{list(array.shape)}, not {given.dtype}{list(given.shape)}; "
-            "convert the value, or reshape the executor"
-        )
+        offered = f"{name} is bound as {describe(array)}, not {describe(given)}"
+        raise BindError(offence(what, offered, "convert the value, or reshape the executor"))

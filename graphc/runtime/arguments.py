@@ -11,7 +11,7 @@ from graphc.errors import BindError
 from graphc.graph import Graph
 from graphc.node import VAR, Node
 from graphc.source import show_source
-from graphc.tree import TreeDef, flatten
+from graphc.tree import LEAF, TreeDef, flatten
 from graphc.types import as_dtype, match_extents
 
 Array = np.ndarray[Any, Any]
@@ -110,6 +110,10 @@ def listed(inputs: Sequence[Node]) -> str:
 
 def flat_buffers(out: Any, structure: TreeDef) -> list[Any]:
     """The arrays of an `out=` argument, in the order of the outputs."""
+    if structure is LEAF:
+        return [out]
+    if structure.is_row and type(out) is structure.kind and len(out) == len(structure.children):
+        return list(out)
     arrays, given = flatten(out)
     if given != structure:
         raise BindError("out= has another structure than the outputs")

@@ -7,7 +7,7 @@ came is made; a plan is made for the extents that came; then the native code is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -125,25 +125,34 @@ class _Function:
         self.states = tuple(dict.fromkeys((*self.updates, *states_of(roots))))
         self.codes: dict[tuple[Type, ...], Code] = {}
         self._lock = RLock()
-        self.target = self._slow
+        self.target, self._into = self._slow, _not_taken
         if all(x.type is not None for x in inputs):
             self._use(self._code(()))
 
     # -- calls ----------------------------------------------------------------------------------
 
     def _slow(self, *args: Any, out: Any = None, **named: Any) -> Any:
-        """A call that native code did not take."""
+        """A call that the entry for new results did not take."""
+        if out is None:
+            code, arrays, _ = self._prepared(args, named)
+            return code.call(*arrays)
+        buffers = flat_buffers(out, self.structure)
+        if named or self._into(*args, *buffers) is NotImplemented:
+            code, arrays, dims = self._prepared(args, named)
+            code.write(arrays, buffers, dims)
+            self._into = code.into
+        return out
+
+    def _prepared(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[Code, list[Array], dict[str, int]]:
+        """The specialisation for these arguments, which from now on takes such; they as arrays; and their extents."""
         arrays = arrange(self.inputs, args, named)
         key = tuple(Type(a.dtype, a.shape) for x, a in zip(self.inputs, arrays, strict=True) if x.type is None)
         with self._lock:
             code = self._code(key)
             dims = dimensions(self.inputs, arrays)
-            plan = code.prepare(dims)
+            code.prepare(dims)
             self._use(code)
-        if out is None:
-            return code.call(*arrays)
-        code.write(arrays, flat_buffers(out, self.structure), plan, dims)
-        return out
+        return code, arrays, dims
 
     def _use(self, code: Code) -> None:
         self.target = code.call
@@ -258,6 +267,11 @@ def _as_run(roots: Sequence[Node], training: bool) -> Sequence[Node]:
     return resolve(Graph((), tuple(roots)), training).outputs if inference else roots
 
 
+def _not_taken(*arrays: Any) -> Any:
+    """What the entry that writes into given arrays does with those that it is not made for."""
+    return NotImplemented
+
+
 class Code:
     """One specialisation: program, machine code, and the entries that call it."""
 
@@ -304,7 +318,7 @@ class Code:
         self._entry.install(self._plans[key])
         return self._plans[key]
 
-    def write(self, arrays: Sequence[Array], out: Sequence[Any], plan: Array, dims: Mapping[str, int]) -> None:
+    def write(self, arrays: Sequence[Array], out: Sequence[Any], dims: Mapping[str, int]) -> None:
         """Run into the caller's arrays; what cannot be written directly is written to a copy first."""
         for node, array in zip(self.program.graph.outputs, out):
             shape = tuple(evaluate(extent, dims) for extent in node.shape)
@@ -312,10 +326,15 @@ class Code:
                 raise BindError(f"out= holds {describe(array)} where the result is {node.dtype}{list(shape)}")
             if not array.flags.writeable:
                 raise BindError("out= holds an array that is not writeable")
-        if self._signature.states:
-            return self._copy_into(*arrays, *out)
-        self._into.install(plan)
-        self._into.function(*arrays, *out)
+        if not self._signature.states:
+            self._direct.install(self.prepare(dims))
+        if self.into(*arrays, *out) is NotImplemented:
+            self._copy_into(arrays, out)
+
+    @property
+    def into(self) -> Callable[..., Any]:
+        """Runs into arrays that follow the arguments; gives `NotImplemented` if they are not as it needs them."""
+        return _not_taken if self._signature.states else self._direct.function
 
     @cached_property
     def plain(self) -> engine.Engine:
@@ -323,9 +342,9 @@ class Code:
         return load_plain(self.program, self._address)
 
     @cached_property
-    def _into(self) -> Entry:
+    def _direct(self) -> Entry:
         signature = Signature(self._signature.inputs, self._signature.outputs, self._signature.structure, into=True)
-        return Entry(self._address, signature, self._copy_into, (self._loaded, self.program), self._fail)
+        return Entry(self._address, signature, _not_taken, (self._loaded, self.program), self._fail)
 
     def _fail(self, status: int) -> NoReturn:
         """Raise the error of a run that ended early, which is set already if the status is 1."""
@@ -336,14 +355,12 @@ class Code:
             "give more, or mend its condition"
         )
 
-    def _copy_into(self, *arrays: Array) -> None:
+    def _copy_into(self, arrays: Sequence[Array], out: Sequence[Array]) -> None:
         """Arrays that overlap or are not contiguous: results are made elsewhere and copied."""
-        count = len(self._signature.inputs)
-        buffers = arrays[count:]
-        if any(np.shares_memory(x, y) for k, x in enumerate(buffers) for y in buffers[:k]):
+        if any(np.shares_memory(x, y) for k, x in enumerate(out) for y in out[:k]):
             raise BindError("out= holds arrays that share memory; give each result its own")
-        results, _ = flatten(self.call(*arrays[:count]))
-        for array, result in zip(buffers, results, strict=True):
+        results, _ = flatten(self.call(*arrays))
+        for array, result in zip(out, results, strict=True):
             array[...] = result
 
     def _describe(self, structure: TreeDef, states: tuple[State, ...]) -> Signature:

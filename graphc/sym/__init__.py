@@ -19,6 +19,7 @@ from graphc.sym import (
     elementwise,
     files,
     gathering,
+    implied,
     indexing,
     inspect,
     linalg,
@@ -50,6 +51,7 @@ from graphc.sym.einstein import *
 from graphc.sym.elementwise import *
 from graphc.sym.files import *
 from graphc.sym.gathering import *
+from graphc.sym.implied import *
 from graphc.sym.indexing import *
 from graphc.sym.inspect import *
 from graphc.sym.movement import *
@@ -84,6 +86,7 @@ __all__ += einstein.__all__
 __all__ += elementwise.__all__
 __all__ += files.__all__
 __all__ += gathering.__all__
+__all__ += implied.__all__
 __all__ += indexing.__all__
 __all__ += inspect.__all__
 __all__ += movement.__all__

@@ -39,7 +39,8 @@ def settled_dtypes(graph: Graph, dtypes: Mapping[Node, DType]) -> dict[Node, DTy
     known = {v: dtypes.get(v, told_dtype(v)) if v.type is None else v.dtype for v in graph.inputs}
     for v, dtype in dtypes.items():
         if v.type is not None and v.dtype != dtype:
-            raise BindError(f"infer_type: {v.name} is {v.type} ({show_source(v.source)}), not {dtype}")
+            way_out = f"declare it so, or leave {v.name}= out"
+            raise BindError(f"infer_type: {v.name} is {v.type} ({show_source(v.source)}), not {dtype}; {way_out}")
     met = [x.dtype for node in graph.nodes if node.type is None for x in node.args if x.type is not None]
     floats = {dtype for dtype in (*known.values(), *met) if dtype is not None and dtype.kind == "f"}
     common = floats.pop() if len(floats) == 1 else default_float()
@@ -99,8 +100,9 @@ class Inference:
 
     def require(self, variables: Iterable[Node]) -> None:
         """Raise `BindError` unless the shapes of all these are known."""
-        if missing := [v.name for v in variables if self._shape(v) is None]:
-            raise BindError(f"no shape is declared for {', '.join(missing)}; give {missing[0]}=(…)")
+        if missing := [v for v in variables if self._shape(v) is None]:
+            lines = ", ".join(f"{v.name} ({show_source(v.source)})" for v in missing)
+            raise BindError(f"infer_shape: nothing says the shape of {lines}; give {missing[0].name}=(…)")
 
     def settle(self) -> bool:
         """Follow rules as long as they say something new; whether there were any to follow."""
@@ -181,7 +183,8 @@ def _sizes(shapes: Mapping[Node, Shape]) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for v, shape in shapes.items():
         if v.type is not None and (wrong := match_extents(v.shape, cast("Any", shape), sizes)):
-            raise ShapeError(f"infer_shape: {v.name} is {v.type} ({show_source(v.source)}), but what was given {wrong}")
+            what = f"{v.name} is {v.type} ({show_source(v.source)}), but what was given {wrong}"
+            raise ShapeError(f"infer_shape: {what}; give a shape that fits")
     return sizes
 
 

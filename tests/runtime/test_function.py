@@ -110,6 +110,28 @@ def test_results_go_to_the_buffers_given():
     np.testing.assert_array_equal(out, [[3, 3, 3], [2, 2, 2]])
 
 
+@pytest.mark.parametrize("structure", [list, tuple, lambda pair: {"y": pair[0], "z": {"w": pair[1]}}])
+def test_results_go_again_to_buffers_with_no_look_at_the_arguments(structure, monkeypatch):
+    f = graphc.compile([A, B], structure([A + B, A * B]))
+    buffers = [np.empty(3, "f"), np.empty(3, "f")]
+    f(ONES, ONES, out=structure(buffers))
+    monkeypatch.setattr(function_module, "arrange", None)
+    f(2 * ONES, ONES, out=structure(buffers))
+    np.testing.assert_array_equal(buffers, [[3, 3, 3], [2, 2, 2]])
+
+
+def test_buffers_of_another_size_or_none_at_all_are_told_apart_after_the_first():
+    x = sym.var("x", shape=("n",), dtype="float32")
+    f = graphc.compile(x, 2 * x)
+    for n in (3, 5, 3):
+        out = np.empty(n, "f")
+        np.testing.assert_array_equal(f(np.ones(n, "f"), out=out), np.full(n, 2))
+    with pytest.raises(graphc.BindError, match=r"out= holds float32\[5\] where the result is float32\[3\]"):
+        f(ONES, out=np.empty(5, "f"))
+    with pytest.raises(graphc.BindError, match="out= holds list where the result is"):
+        f(ONES, out=[np.empty(3, "f")])
+
+
 def test_a_buffer_may_be_an_argument(f):
     a = ONES.copy()
     f(a, ONES, out=a)

@@ -31,8 +31,21 @@ def test_a_shape_that_nothing_says_is_that_of_what_it_meets(c):
     assert c.infer_shape(a=(2, 3)) == ([(2, 3), (2, 3)], [(2, 3)], [])
     x, w, b = sym.var("x"), sym.var("w"), sym.var("b")
     assert sym.tanh(sym.dot(x, w) + b).infer_shape(x=(8, 4), w=(4, 2))[0] == [(8, 4), (4, 2), (8, 2)]
-    with pytest.raises(BindError, match="no shape is declared for a, b"):
+    with pytest.raises(BindError, match=r"nothing says the shape of a \(test_inspect.py:\d+\), b \(.*\); give a="):
         c.infer_shape()
+
+
+def test_shapes_and_dtypes_may_be_given_in_the_order_of_the_arguments(c):
+    assert c.infer_shape((2, 3), (3,)) == c.infer_shape(a=(2, 3), b=(3,))
+    assert c.infer_shape(None, [3]) == ([(3,), (3,)], [(3,)], [])
+    assert c.infer_type(None, "int8") == c.infer_type(b="int8")
+    net = sym.BatchNorm(sym.FullyConnected(sym.var("data"), num_hidden=2, name="fc"), name="bn")
+    assert net.infer_shape((5, 3)) == net.infer_shape(data=(5, 3))
+    assert net.infer_shape_partial(None, (2, 3)) == net.infer_shape_partial(fc_weight=(2, 3))
+    with pytest.raises(BindError, match=r"6 are given \(test_.*\); the arguments are data, fc_weight"):
+        net.infer_shape(*[(2,)] * 6)  # auxiliary states have no place
+    with pytest.raises(BindError, match=r"a is given by place and by name \(test_.*\); give it once"):
+        c.infer_shape((3,), a=(3,))
 
 
 def test_declared_shapes_need_not_be_given():
@@ -49,15 +62,22 @@ def test_dtypes_follow_from_those_given(c):
     assert c.infer_type() == ([np.float64] * 2, [np.float64], [])
 
 
-def test_dtypes_of_functions_that_need_axes_ask_for_shapes():
-    with pytest.raises(BindError, match="declare the shapes of a"):
-        sym.var("a").sum(axis=1).infer_type()
+def test_dtypes_of_functions_that_need_extents_ask_for_shapes():
+    with pytest.raises(BindError, match=r"reshape \(test_inspect.py:\d+\) depends on shapes; declare those of a \("):
+        sym.reshape(sym.var("a"), (2, 3)).infer_type()
+
+
+def test_dtypes_of_functions_that_need_axes_follow_from_any_that_have_them():
+    a = sym.var("a")
+    assert a.sum(axis=1).infer_type(a="int32")[1] == [np.int64]
+    assert sym.argmax(sym.exp(a), axis=2).infer_type()[1] == [np.int64]
+    assert sym.dot(a, sym.var("b").T).infer_type("float32", "float32")[1] == [np.float32]
 
 
 def test_wrong_questions_are_errors(c):
-    with pytest.raises(BindError, match="no argument is named d; there are a, b"):
+    with pytest.raises(BindError, match=r"no argument is named d \(test_inspect.py:\d+\); there are a, b"):
         c.infer_shape(d=(3,))
-    with pytest.raises(BindError, match="no shape is declared for b; give b="):
+    with pytest.raises(BindError, match=r"nothing says the shape of b \(.*\); give b="):
         sym.dot(sym.var("a"), sym.var("b")).infer_shape(a=(3,))
     with pytest.raises(BindError, match=r"x is float64\[3\] .* not int32"):
         sym.exp(sym.var("x", shape=(3,), dtype="float64")).infer_type(x="int32")
