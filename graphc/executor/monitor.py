@@ -9,7 +9,7 @@ from graphc.executor.binding import Array, Binding
 from graphc.executor.programs import Programs
 from graphc.node import Node
 from graphc.sym.mx.called import called
-from graphc.sym.symbol import call_names, calls, is_source, is_value, output_names
+from graphc.sym.symbol import call_names, ending, is_source, is_value
 
 
 class Monitor:
@@ -33,9 +33,10 @@ class Monitor:
 
 
 def _watched(outputs: Sequence[Node], operands_too: bool) -> Iterator[tuple[str, Node]]:
-    results = [node for node in calls(outputs) if not is_source(node) and is_value(node)]
-    for node, output, name in zip(results, output_names(results), call_names(results)):
+    for node, name in call_names(outputs).items():
+        if is_source(node) or not is_value(node):
+            continue
         call = called(node) if operands_too else None
         for operand, x in call.operands.items() if call is not None else ():
             yield f"{name}_{operand}", x
-        yield output, node
+        yield name + ending(node), node

@@ -13,7 +13,6 @@ from graphc.sym.symbol import (
     as_graph,
     call_key,
     call_names,
-    calls,
     function_of,
     is_source,
     is_value,
@@ -55,7 +54,7 @@ def list_outputs(symbol: Symbol) -> list[str]:
     >>> sym.FullyConnected(sym.var('x'), num_hidden=2, name='fc').list_outputs()
     ['fc_output']
     >>> sym.exp(sym.var('a', shape=(3,))).list_outputs()
-    ['exp_output']
+    ['exp0_output']
     """
     return output_names(as_graph(symbol).outputs)
 
@@ -80,10 +79,9 @@ def debug_str(symbol: Symbol) -> str:
         act_type=relu
     """
     outputs = as_graph(symbol).outputs
-    order = [node for node in calls(outputs) if is_value(node)]
-    names = {node: f"{name}({_index(node)})" for node, name in zip(order, call_names(order))}
+    names = {node: f"{name}({_index(node)})" for node, name in call_names(outputs).items() if is_value(node)}
     lines = ["Symbol Outputs:", *(f"\toutput[{k}]={names.get(y, uniform(y))}" for k, y in enumerate(outputs))]
-    for node in {call_key(node): node for node in order}.values():
+    for node in {call_key(node): node for node in names}.values():
         lines += _described(node, names)
     return "\n".join(lines)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, TypeAlias
 
 from graphc.errors import BindError
@@ -13,6 +13,7 @@ from graphc.ops.control import ITEM
 from graphc.ops.declare import offence, uniform
 from graphc.ops.note import CALLED
 from graphc.source import show_source
+from graphc.state import State
 from graphc.sym.mx.called import Called, called
 from graphc.sym.mx.layer import LAYERS, SCOPE
 from graphc.sym.naming import attach, attached, checked
@@ -32,8 +33,8 @@ def Group(symbols: Sequence[Symbol]) -> Graph:
     >>> a, b = sym.var('a'), sym.var('b')
     >>> both = sym.Group([a + b, sym.exp(a)])
     >>> both.list_outputs(), both.list_arguments()
-    (['add_output', 'exp_output'], ['a', 'b'])
-    >>> both['exp_output'] is both[1]
+    (['add0_output', 'exp0_output'], ['a', 'b'])
+    >>> both['exp0_output'] is both[1]
     True
     """
     return as_graph(symbols)
@@ -109,34 +110,36 @@ def variables(symbol: Symbol) -> tuple[list[Node], list[Node]]:
 # -- names ------------------------------------------------------------------------------------------
 
 
-def call_names(nodes: Iterable[Node]) -> list[str]:
-    """What the calls that give nodes go by: a layer's name, a variable's, or a function's; see the note on names."""
-    used, known = Counter[str](), dict[Hashable, str]()
-    found: list[str] = []
-    for node in nodes:
-        key = call_key(node)
-        if key not in known:
-            known[key] = _own_name(node) or _numbered(node, used)
-        found.append(known[key])
-    return found
+def call_names(roots: Iterable[Node]) -> dict[Node, str]:
+    """What all the calls that the roots depend on go by; see the note on names."""
+    return numbered(calls(roots))
+
+
+def numbered(nodes: Iterable[Node]) -> dict[Node, str]:
+    """The name of a layer or a variable; for what has none its function's, with a number that makes it new."""
+    nodes = list(nodes)
+    own = {node: _own_name(node) for node in nodes}
+    taken, numbers = set(own.values()), dict[str, Iterator[int]]()
+    known: dict[Hashable, str] = {}
+    for node, name in own.items():
+        if (key := call_key(node)) not in known:
+            known[key] = name or _unused(function_of(node).lower(), numbers, taken)
+    return {node: known[call_key(node)] for node in nodes}
 
 
 def _own_name(node: Node) -> str:
     """The name that a variable, a state or a layer has by itself."""
     call = layer_call(node)
-    return call.name if call is not None else node.name if is_source(node) else ""
+    return call.name if call is not None else node.name if node.op is VAR or isinstance(node, State) else ""
+
+
+def _unused(hint: str, numbers: dict[str, Iterator[int]], taken: set[str]) -> str:
+    return next(name for k in numbers.setdefault(hint, count()) if (name := f"{hint}{k}") not in taken)
 
 
 def is_source(node: Node) -> bool:
     """Whether a node is no result of a call: a variable, a state or a constant."""
     return node.op.kind == "source"
-
-
-def _numbered(node: Node, used: Counter[str]) -> str:
-    """The name of the function that was called, with a number from its second call on."""
-    function = function_of(node)
-    used[function] += 1
-    return function if used[function] == 1 else f"{function}{used[function] - 1}"
 
 
 def function_of(node: Node) -> str:
@@ -147,10 +150,12 @@ def function_of(node: Node) -> str:
 
 def output_names(outputs: Sequence[Node]) -> list[str]:
     """What outputs are called: a variable by its own name, a layer's result `fc1_output`."""
-    return [name + _ending(node) for node, name in zip(outputs, call_names(outputs))]
+    names = call_names(outputs)
+    return [names[y] + ending(y) for y in outputs]
 
 
-def _ending(node: Node) -> str:
+def ending(node: Node) -> str:
+    """What comes after the name of a call in that of its result."""
     if is_source(node):
         return ""
     call = layer_call(node)
@@ -197,7 +202,7 @@ def get_children(symbol: Symbol) -> Graph | None:
 
     >>> from graphc import sym
     >>> (sym.var('a') + sym.exp(sym.var('b'))).get_children().list_outputs()
-    ['a', 'exp_output']
+    ['a', 'exp0_output']
     """
     found = [x for y in as_graph(symbol).outputs for x in operands(y)]
     return Graph.of(found) if found else None
@@ -268,7 +273,7 @@ def _renamed(node: Node, name: str) -> Node:
     """The same result of the same layer under another name."""
     call = layer_call(node)
     if call is None:
-        what = f"{call_names([node])[0]} ({show_source(node.source)}) is no layer and has no name"
+        what = f"{function_of(node)} ({show_source(node.source)}) is no layer and has no name"
         raise BindError(offence("compose", what, "leave name= out"))
     again = LAYERS[call.function].apply(*call.operands.values(), name=name, attr=call.attr, **call.attributes)
     return again[call.index] if isinstance(again, tuple) else again
@@ -277,7 +282,7 @@ def _renamed(node: Node, name: str) -> Node:
 def set_attr(node: Node, **attributes: str) -> None:
     """Attach attributes to a variable, beside those it has."""
     if node.op is not VAR:
-        what = f"{call_names([node])[0]} ({show_source(node.source)}) is made, and stays as it is"
+        what = f"{_own_name(node) or function_of(node)} ({show_source(node.source)}) is made, and stays as it is"
         raise BindError(offence("_set_attr", what, "give attr= where the layer is called"))
     attach(node, attached(node) | checked("_set_attr", attributes))
 
@@ -288,5 +293,6 @@ METHODS.add("_set_attr")
 
 # -- Names -------------------------------------------------------------------------------------------
 # Layers have names, so their results have: `<name>_output`, or what the layer calls several of them. Other nodes are
-# interned and have none: `exp(a)` is one node however often it is written. Among the outputs of one graph they go by
-# their function's name, numbered from the second on: `exp_output`, `exp1_output`.
+# interned and have none: `exp(a)` is one node however often it is written. In a graph they go by their function's name,
+# numbered in the order of the calls, as MXNet does: `exp0_output`, `exp1_output`. Outputs, internals, monitors and
+# files of one graph say the same names.

@@ -1,5 +1,7 @@
 """Symbols as MXNet has them: groups, internals, names of outputs, composition, attributes, the text of a graph."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -76,7 +78,7 @@ def test_children_are_what_the_last_call_was_made_on():
 
 def test_numbers_are_no_internals():
     x = sym.var("x", shape=(3,))
-    assert (2 * x + 1).get_internals().list_outputs() == ["x", "multiply_output", "add_output"]
+    assert (2 * x + 1).get_internals().list_outputs() == ["x", "multiply0_output", "add0_output"]
 
 
 # -- groups -------------------------------------------------------------------------------------------
@@ -103,16 +105,31 @@ def test_iterating_over_a_graph_gives_its_nodes():
     assert len(group) == 3 and len(list(group)) == 3 and len(group.outputs) == 2
 
 
-def test_functions_are_numbered_among_the_outputs_of_a_graph():
+def test_functions_are_numbered_in_the_order_of_their_calls():
     a, b = sym.var("a"), sym.var("b")
     group = sym.Group([sym.exp(a), sym.log(a), sym.exp(b), sym.exp(a)])
-    assert group.list_outputs() == ["exp_output", "log_output", "exp1_output", "exp_output"]
+    assert group.list_outputs() == ["exp0_output", "log0_output", "exp1_output", "exp0_output"]
     assert group["exp1_output"] is sym.exp(b)
+    assert sym.exp(sym.log(sym.exp(a))).list_outputs() == ["exp1_output"]
+
+
+def test_a_number_makes_a_name_that_nothing_else_has():
+    y = sym.exp(sym.FullyConnected(sym.var("exp0"), num_hidden=2, name="exp1"))
+    assert y.list_outputs() == ["exp2_output"]
+
+
+def test_internals_files_and_outputs_say_the_same_names():
+    x = sym.var("x")
+    net = sym.Group([2 * sym.exp(sym.exp(x) + x), sym.SliceChannel(sym.exp(x), num_outputs=2, name="sp")[1]])
+    internals = net.get_internals().list_outputs()
+    assert set(net.list_outputs()) == {"multiply0_output", "sp_output1"} and set(net.list_outputs()) < set(internals)
+    names = [node["name"] for node in json.loads(net.tojson())["nodes"]]
+    assert names == list(dict.fromkeys(name.partition("_")[0] for name in internals))
 
 
 def test_results_of_one_function_share_its_number():
     parts = sym.split(sym.var("a"), 2)
-    assert sym.Group(parts).list_outputs() == ["split_output0", "split_output1"]
+    assert sym.Group(parts).list_outputs() == ["split0_output0", "split0_output1"]
 
 
 def test_wrong_names_of_outputs_are_errors():
@@ -243,17 +260,17 @@ def test_debug_str_lists_every_call_with_operands_and_attributes():
     assert text.replace("\t", "  ").splitlines() == [
         "Symbol Outputs:",
         "  output[0]=fc(0)",
-        "  output[1]=exp(0)",
+        "  output[1]=exp0(0)",
         "Variable:a",
         "-" * 20,
-        "Op:exp, Name=exp",
+        "Op:exp, Name=exp0",
         "Inputs:",
         "  arg[0]=a(0)",
         "Variable:fc_weight",
         "-" * 20,
         "Op:FullyConnected, Name=fc",
         "Inputs:",
-        "  arg[0]=exp(0)",
+        "  arg[0]=exp0(0)",
         "  arg[1]=fc_weight(0)",
         "Attrs:",
         "  num_hidden=2",
@@ -271,7 +288,7 @@ def test_debug_str_tells_the_results_of_a_call_apart():
 def test_internals_hold_all_results_of_a_layer(shape):
     first, second = sym.SliceChannel(sym.var("x", shape=shape), num_outputs=2, name="sp")
     internals = sym.exp(second).get_internals()
-    assert internals.list_outputs() == ["x", "sp_output0", "sp_output1", "exp_output"]
+    assert internals.list_outputs() == ["x", "sp_output0", "sp_output1", "exp0_output"]
     assert internals["sp_output0"] is first and internals["sp_output1"] is second
 
 

@@ -8,9 +8,8 @@ reading gives the same node again and no layer in its stead.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from operator import is_
 from typing import Any, cast
 
@@ -28,6 +27,7 @@ from graphc.sym.mx.flags import FLAGS
 from graphc.sym.mx.layer import LAYERS, SCOPE, Layer
 from graphc.sym.naming import attached
 from graphc.sym.record import CALL, Template, record
+from graphc.sym.symbol import calls, numbered
 
 MARK = "__graphc__"
 ARRAYS = "make a variable of it, and write its value by save_params"
@@ -40,13 +40,12 @@ INTERNAL = {  # results that MXNet counts, but shows to nobody
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One entry to be: what it is called (a call that has no name gets one), and its operands as nodes.
+    """One entry to be, but for its name, with its operands as nodes.
 
     Results of one call have the same `key`; `index` says which of them a node is.
     """
 
     op: str
-    name: str
     attrs: Mapping[str, str]
     operands: tuple[Node, ...]
     outputs: int
@@ -59,7 +58,7 @@ def write_symbol(outputs: Sequence[Node]) -> Symbol:
     """The entries of all that the outputs depend on, operands first."""
     Graph.of(outputs)  # raises an error if two variables have one name
     steps = _steps(outputs)
-    names = _names(steps.values())
+    names = numbered([*calls(outputs), *steps])
     entries: list[Entry] = []
     places: dict[Node, Output] = {}
     numbers: dict[Hashable, int] = {}
@@ -67,7 +66,7 @@ def write_symbol(outputs: Sequence[Node]) -> Symbol:
         if step.key not in numbers:
             numbers[step.key] = len(entries)
             inputs = tuple([places[x] for x in step.operands])
-            entries.append(Entry(step.op, names[step.key], step.attrs, inputs, step.outputs, step.aux))
+            entries.append(Entry(step.op, names[node], step.attrs, inputs, step.outputs, step.aux))
         places[node] = numbers[step.key], step.index
     return Symbol(tuple(entries), tuple([places[y] for y in outputs]))
 
@@ -87,26 +86,12 @@ def _steps(roots: Iterable[Node]) -> dict[Node, Step]:
     return done
 
 
-def _names(steps: Iterable[Step]) -> dict[Hashable, str]:
-    """A name for each call: its own, else its operator's with a number that makes it new."""
-    steps = list(steps)
-    names = {step.key: step.name for step in steps if step.name}
-    taken = set(names.values())
-    numbers: dict[str, Iterator[int]] = {}
-    for step in steps:
-        if step.key not in names:
-            hint = step.op.lower().lstrip("_")
-            name = next(name for k in numbers.setdefault(hint, count()) if (name := f"{hint}{k}") not in taken)
-            names[step.key] = name
-    return names
-
-
 # -- what a node is ---------------------------------------------------------------------------------
 
 
 def _step(node: Node) -> Step:
     if node.op is VAR:
-        return Step(VARIABLE, node.name, _variable_attrs(node), (), 1, frozenset(), node, 0)
+        return Step(VARIABLE, _variable_attrs(node), (), 1, frozenset(), node, 0)
     call = called(node)
     if call is None:
         return _typed_step(node)
@@ -123,7 +108,7 @@ def _call_step(node: Node, call: Called, layer: Layer) -> Step:
     plain = not function.startswith(SCOPE) and _same(operands, made.args)
     mark = _mark(function, template, node.op is ITEM) if plain else {}
     key = made if made.op is CALL else (function, template, node.args[:-1])
-    return _made(node, layer, call.name, operands, call.attributes, {**call.attr, **mark}, key, call.index)
+    return _made(node, layer, operands, call.attributes, {**call.attr, **mark}, key, call.index)
 
 
 def _typed_step(node: Node) -> Step:
@@ -137,7 +122,7 @@ def _typed_step(node: Node) -> Step:
     nodes, (_, template) = record(function, args, kwargs)
     operands = tuple(words.operands)
     mark = _mark(function, cast("Template", template)) if _same(operands, nodes) else {}
-    return _made(node, LAYERS[words.name], "", operands, words.attributes, mark, node, 0)
+    return _made(node, LAYERS[words.name], operands, words.attributes, mark, node, 0)
 
 
 def _layers_step(node: Node) -> Step:
@@ -151,7 +136,6 @@ def _layers_step(node: Node) -> Step:
 def _made(
     node: Node,
     layer: Layer,
-    name: str,
     operands: tuple[Node, ...],
     attributes: Mapping[str, Any],
     attr: Mapping[str, str],
@@ -164,7 +148,7 @@ def _made(
         raise GraphcError(f"{_no_operator(node, layer.name)}: {error}") from error
     outputs = len(layer.outputs(full)) + INTERNAL.get(layer.name, 0)
     aux = frozenset([k for k, x in enumerate(layer.needed(full)) if x in layer.aux])
-    return Step(layer.name, name, _attrs(node, layer, full, operands, attr), operands, outputs, aux, key, index)
+    return Step(layer.name, _attrs(node, layer, full, operands, attr), operands, outputs, aux, key, index)
 
 
 def _attrs(

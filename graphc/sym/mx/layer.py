@@ -104,7 +104,7 @@ class Layer:
     def call(self, args: Sequence[Any], kwargs: Values, name: str | None, attr: Mapping[str, str] | None) -> Any:
         """What a user's call gives: what is missing is made, then the layer applied."""
         given, attributes = self._bound(args, kwargs)
-        label, attr = named(name, self.name.lower().lstrip("_")), scoped(self.name, attr)
+        label, attr = named(name, self.name.lower()), scoped(self.name, attr)
         operands = list(given.values()) if self.variadic else self._made(given, attributes, label, attr)
         return self.apply(*operands, name=label, attr=attr, **attributes)
 
