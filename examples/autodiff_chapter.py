@@ -64,15 +64,15 @@ def growth_of_derivatives() -> None:
         for _ in range(depth):
             y = 4 * y * (1 - y)
         derivative = graphc.Graph.of(graphc.grad(y, x))
-        counts.append(len(derivative))
-        print(f"  {depth:5}  {len(derivative):5}  {float(written_out(derivative)):.1e}")
+        counts.append(len(derivative.nodes))
+        print(f"  {depth:5}  {counts[-1]:5}  {float(written_out(derivative)):.1e}")
     assert counts[-1] - counts[-2] == 2 * (counts[-2] - counts[-3]), "growth should be linear"
 
 
 def written_out(graph: graphc.Graph) -> int:
     """How many terms the graph has when every shared node is written out again at each use."""
     terms: dict[graphc.Node, int] = {}
-    for node in graph:
+    for node in graph.nodes:
         terms[node] = 1 + sum(terms[arg] for arg in node.args)
     return sum(terms[output] for output in graph.outputs)
 
@@ -224,7 +224,7 @@ def pruning() -> dict[str, str]:
     every = graphc.grad(y, [x, v, w])
     one = every[2]
     everything, enough = graphc.compile([x, v, w], every), graphc.compile([x, v, w], one)
-    assert len(enough.graph) < len(everything.graph) and enough.cost().flops < everything.cost().flops / 2
+    assert len(enough.graph.nodes) < len(everything.graph.nodes) and enough.cost().flops < everything.cost().flops / 2
     print(f"  flops of all gradients {everything.cost().flops}, of the one of w {enough.cost().flops}")
     print("  " + graphc.why(one, every).replace("\n", "\n  "))
     before = graphc.to_dot([y, *every], gradients=every)

@@ -144,17 +144,17 @@ def train(network: Network, images: np.ndarray, labels: np.ndarray, seed: int) -
 def report_graphs(network: Network) -> None:
     every_gradient = graphc.grad(network.loss, [network.images, *network.weights])
     sizes = {
-        "loss alone": graphc.Graph.of(network.loss),
+        "loss alone": graphc.Graph.of(network.loss).nodes,
         "whole step before pruning, with the gradient of the images": graphc.Graph.of(
             [*network.outputs, *every_gradient]
-        ),
-        "after pruning, gradients of the weights only": graphc.Graph.of(network.outputs),
-        "after simplification": network.step.graph,
+        ).nodes,
+        "after pruning, gradients of the weights only": graphc.Graph.of(network.outputs).nodes,
+        "after simplification": network.step.graph.nodes,
         "kernels after fusion": network.step.kernels,
     }
     print("\nnodes of the graph")
-    for stage, graph in sizes.items():
-        print(f"{len(graph):6}  {stage}")
+    for stage, parts in sizes.items():
+        print(f"{len(parts):6}  {stage}")
     print("\nkernels of the step, and the products between them")
     print(network.step.program)
 

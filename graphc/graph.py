@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar, overload
@@ -25,23 +25,32 @@ def method(function: F) -> F:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Outputs, and the variables they are functions of, in call order.
+    """Outputs, and the variables they are functions of, in call order: those given, or all.
 
-    `len(graph)` counts its nodes; iterating gives them, arguments first. Graphs of the same nodes are equal.
-    `graph[0]` and `graph['fc_output']` are outputs by place and by name, `graph(data=x)` is the graph with x as its
-    data; the questions that nodes answer, graphs answer for all outputs: `graph.infer_shape(data=(8, 3))`.
+    It is the symbol of several outputs: `len(graph)` counts them, iterating gives them, `graph[0]` and
+    `graph['fc_output']` are outputs by place and by name, `graph(data=x)` is the graph with x as its data; the
+    questions that nodes answer, graphs answer for all outputs: `graph.infer_shape(data=(8, 3))`. In a structure of
+    outputs a graph stands for a tuple of them. Graphs of the same nodes are equal.
     """
 
-    inputs: tuple[Node, ...]
+    _given: tuple[Node, ...] | None
     outputs: tuple[Node, ...]
 
     @staticmethod
     def of(outputs: Node | Sequence[Node]) -> Graph:
         """The graph of outputs, with the variables in the order they are met."""
         roots = (outputs,) if isinstance(outputs, Node) else tuple(outputs)
-        graph = Graph(tuple(n for n in topological(roots) if n.op is VAR), roots)
+        graph = Graph(None, roots)
         graph.check_names()
         return graph
+
+    @cached_property
+    def inputs(self) -> tuple[Node, ...]:
+        """The variables in call order."""
+        if self._given is not None:
+            return self._given
+        self.check_names()
+        return tuple([n for n in self.nodes if n.op is VAR])
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -59,10 +68,17 @@ class Graph:
         return hash(self._identity)
 
     def __len__(self) -> int:
-        return len(self.nodes)
+        return len(self.outputs)
 
-    def __iter__(self):
-        return iter(self.nodes)
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.outputs)
+
+    def as_tree(self) -> tuple[Node, ...]:
+        """What it is in a structure of outputs; see `tree.flatten`."""
+        return self.outputs
+
+    def __repr__(self) -> str:
+        return f"<Graph of {', '.join(PUBLIC['list_outputs'](self))}>"
 
     def __str__(self) -> str:
         return PUBLIC["to_text"](self)
@@ -88,7 +104,7 @@ class Graph:
     def check_names(self) -> None:
         """Two different variables of one name are an error that shows both lines."""
         known: dict[str, Node] = {}
-        for node in (*self.inputs, *(n for n in self.nodes if n.op is VAR)):
+        for node in (*(self._given or ()), *(n for n in self.nodes if n.op is VAR)):
             other = known.setdefault(node.name, node)
             if other is not node:
                 raise BindError(

@@ -37,6 +37,8 @@ LEAF = TreeDef(None)
 def flatten(tree: Tree) -> tuple[list[Any], TreeDef]:
     """The leaves in order, and what puts them together again. None is a structure with no leaves.
 
+    What has a method `as_tree`, as graphs do, is taken for the tree that it says.
+
     >>> leaves, definition = flatten({'loss': 1, 'grads': (2, [3, None])})
     >>> leaves, unflatten(definition, [x * 10 for x in leaves])
     ([1, 2, 3], {'loss': 10, 'grads': (20, [30, None])})
@@ -46,6 +48,8 @@ def flatten(tree: Tree) -> tuple[list[Any], TreeDef]:
 
 
 def _define(tree: Tree, leaves: list[Any]) -> TreeDef:
+    if hasattr(type(tree), "as_tree"):
+        tree = tree.as_tree()
     parts = _parts(tree)
     if parts is None:
         leaves.append(tree)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.errors import DTypeError, ShapeError
+from graphc.graph import Graph
 from graphc.node import Node, constant
 from graphc.ops.creation import extent_value
 from graphc.ops.declare import offence
@@ -99,7 +100,9 @@ def _strong(name: str, operand: ArrayLike) -> Node | Array | Scalar:
     if isinstance(operand, (Node, bool, int, float, Dim)) and not isinstance(operand, np.generic):
         return operand
     if _holds_node(operand):
-        raise TypeError(offence(name, "a list of nodes is no array", "join them by sym.stack or sym.concat"))
+        raise TypeError(
+            offence(name, "several nodes are no array", "choose one, or join them by sym.stack or sym.concat")
+        )
     try:
         array: Array = np.asarray(operand)
         dtype = as_dtype(array.dtype)
@@ -111,7 +114,7 @@ def _strong(name: str, operand: ArrayLike) -> Node | Array | Scalar:
 
 
 def _holds_node(operand: object) -> bool:
-    if isinstance(operand, (list, tuple)):
+    if isinstance(operand, (list, tuple, Graph)):
         return any(isinstance(item, Node) or _holds_node(item) for item in cast("Sequence[object]", operand))
     return False
 

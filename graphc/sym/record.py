@@ -16,6 +16,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, cast, overload
 
 import numpy as np
 
+from graphc.graph import Graph
 from graphc.node import METHODS, PUBLIC, Literal, Node, Op, Params, make, make_untyped, topological
 from graphc.ops.control import ITEM
 from graphc.source import Source
@@ -78,7 +79,7 @@ def _has_untyped(values: Iterable[Any]) -> bool:
             case Node():
                 if value.type is None:
                     return True
-            case list() | tuple():
+            case list() | tuple() | Graph():
                 if _has_untyped(cast("Iterable[Any]", value)):
                     return True
             case dict():

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 
 
 def controls(*outputs):
-    return [node for node in graphc.Graph.of(outputs) if node.op.kind == "control"]
+    return [node for node in graphc.Graph.of(outputs).nodes if node.op.kind == "control"]
 
 
 # -- choices ------------------------------------------------------------------------------------------

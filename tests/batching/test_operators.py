@@ -138,7 +138,7 @@ def smooth_cases(op):
 def test_a_state_becomes_the_mean_of_what_instances_make_of_it():
     x, s, n = (sym.var(name, shape=shape) for name, shape in (("x", (3, 2)), ("s", (2,)), ("n", (3,))))
     y = vmap(lambda x, n: sym.cond(n > 0, lambda: UPDATING(n, s, 2 * x), lambda: n))(x, n)
-    (update,) = [node for node in Graph.of(y) if node.op is UPDATING]
+    (update,) = [node for node in Graph.of(y).nodes if node.op is UPDATING]
     found = interpret(update.args[2], {x: np.ones((3, 2)), s: np.array([5.0, 8.0]), n: np.array([1.0, -1.0, 1.0])})
     np.testing.assert_allclose(found, [3, 4])  # the one that is not active would leave it as it is
 

@@ -281,7 +281,7 @@ def test_sums_and_shared_operands_are_those_of_arrays():
 def test_matrix_times_each_vector_is_one_product_of_matrices():
     w, x = sym.var("w", shape=(40, 30)), sym.var("x", shape=(50, 30))
     found = graphc.simplify(vmap(lambda x: w @ x)(x))
-    assert [node.op.name for node in graphc.Graph.of(found) if node.args] == ["contract"]
+    assert [node.op.name for node in graphc.Graph.of(found).nodes if node.args] == ["contract"]
     assert len(graphc.compile([w, x], found).kernels) == 1
 
 
@@ -299,7 +299,7 @@ def test_batched_network_has_the_kernels_of_one_written_for_batches():
 def test_what_is_the_same_for_all_is_computed_once():
     w, x = sym.var("w", shape=(4,)), sym.var("x", shape=(3,))
     y = vmap(lambda x: sym.exp(w).sum() * x)(x)
-    assert [n.shape for n in graphc.Graph.of(y) if n.op.name == "exp"] == [(4,)]
+    assert [n.shape for n in graphc.Graph.of(y).nodes if n.op.name == "exp"] == [(4,)]
 
 
 def test_vmapped_code_works_inside_loops():

@@ -222,7 +222,7 @@ def test_a_loop_that_is_linear_stacks_nothing():
     y = sym.while_loop(lambda s: sym.sum(s) < 1000, lambda s: s * 2, x, checkpoint=True)
     f = graphc.compile(x, grad(sym.sum(y), x))
     assert f.cost().stacked == 0
-    assert sum(node.op is LOOP for node in f.graph) == 2
+    assert sum(node.op is LOOP for node in f.graph.nodes) == 2
 
 
 @pytest.mark.parametrize("policy", [True, 32])
@@ -257,7 +257,7 @@ def test_the_loop_inside_keeps_nothing_for_the_one_around_it():
     inner = lambda s: sym.fori_loop(0, 50, lambda _, t: sym.sin(t), s, checkpoint=True)  # noqa: E731
     y = sym.fori_loop(0, 100, lambda _, s: inner(s) * x, x)
     f = graphc.compile(x, grad(y, x))
-    forward, *_ = [Loop.of(node) for node in f.graph if node.op is LOOP]
+    forward, *_ = [Loop.of(node) for node in f.graph.nodes if node.op is LOOP]
     assert all(y.size == 1 for y in forward.params.body.outputs)
     assert f.cost().stacked <= (2 * 100 + 6 * 50) * 8
 

@@ -184,7 +184,7 @@ def test_linear_loops_keep_nothing_and_others_the_least():
 def stacked(gradient):
     """The shapes of what forward loops stack."""
     graph = graphc.compile(list(graphc.Graph.of(gradient).inputs), gradient).graph
-    results = [item for item in graph if item.op.name == "item"]
+    results = [item for item in graph.nodes if item.op.name == "item"]
     return [item.shape for item in results if item.ndim > 1 or (item.shape and item.shape[0] == 5)]
 
 
@@ -192,7 +192,7 @@ def test_value_and_gradient_share_the_forward_loop():
     x = sym.var("x", shape=())
     y = sym.while_loop(lambda s: s < 50, lambda s: s * s + 1, x)
     f = graphc.compile(x, [y, grad(y, x)])
-    assert sum(node.op.name == "loop" for node in f.graph) == 2
+    assert sum(node.op.name == "loop" for node in f.graph.nodes) == 2
 
 
 @pytest.mark.parametrize("spelled", [lambda s, w: s @ w, lambda s, w: (w.T @ s.T).T])
@@ -203,7 +203,7 @@ def test_gradient_of_a_large_weight_is_one_product_after_the_loop(spelled):
     for _ in range(4):
         unrolled = sym.tanh(spelled(unrolled, w))
     gradient = grad(y, w)
-    results = [x.type for x in graphc.compile([w, h], gradient).graph if x.op.name == "item"]
+    results = [x.type for x in graphc.compile([w, h], gradient).graph.nodes if x.op.name == "item"]
     assert results and all(x.shape != (16, 16) for x in results)
     data = {"w": RNG.normal(size=(16, 16)) / 4, "h": RNG.normal(size=(2, 16))}
     agree(check_values(gradient, **data), interpret(grad(sym.sum(unrolled**2), w), data))

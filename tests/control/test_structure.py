@@ -10,11 +10,11 @@ from graphc.ops.control import LOOP, SWITCH, Loop, subgraphs
 
 
 def loops(outputs):
-    return [node for node in graphc.Graph.of(outputs) if node.op is LOOP]
+    return [node for node in graphc.Graph.of(outputs).nodes if node.op is LOOP]
 
 
 def running(inputs, outputs):
-    return [Loop.of(node) for node in graphc.compile(inputs, outputs).graph if node.op is LOOP]
+    return [Loop.of(node) for node in graphc.compile(inputs, outputs).graph.nodes if node.op is LOOP]
 
 
 def test_equal_loops_are_one_node():
@@ -27,20 +27,22 @@ def test_what_does_not_depend_on_the_loop_is_computed_before_it():
     x, w = sym.var("x", shape=(3,)), sym.var("w", shape=(3,))
     (node,) = loops(sym.fori_loop(0, 5, lambda i, s: s * sym.exp(w), x))
     assert [arg.op.name for arg in Loop.of(node).captured] == ["exp"]
-    assert [n.op.name for n in Loop.of(node).params.body if n.args] == ["multiply"]
+    assert [n.op.name for n in Loop.of(node).params.body.nodes if n.args] == ["multiply"]
 
 
 def test_what_only_one_branch_computes_stays_inside_it():
     x, w = sym.var("x", shape=(3,)), sym.var("w", shape=(3,))
-    (node,) = [n for n in graphc.Graph.of(sym.cond(sym.sum(x) > 0, lambda: sym.exp(w), lambda: w)) if n.op is SWITCH]
+    (node,) = [
+        n for n in graphc.Graph.of(sym.cond(sym.sum(x) > 0, lambda: sym.exp(w), lambda: w)).nodes if n.op is SWITCH
+    ]
     assert [arg.name for arg in node.args[1:]] == ["w"]
-    assert "exp" in [n.op.name for n in subgraphs(node)[1]]
+    assert "exp" in [n.op.name for n in subgraphs(node)[1].nodes]
 
 
 def test_what_the_gradient_computes_of_captured_values_alone_is_hoisted():
     x, w = sym.var("x", shape=()), sym.var("w", shape=())
     y = sym.fori_loop(0, 5, lambda i, s: sym.sin(s) * sym.log(w), x)
-    assert all(n.op.name != "log" for loop in running([x, w], grad(y, x)) for n in loop.params.body)
+    assert all(n.op.name != "log" for loop in running([x, w], grad(y, x)) for n in loop.params.body.nodes)
 
 
 def test_states_and_ys_that_nobody_reads_are_left_out():
@@ -78,15 +80,15 @@ def test_what_is_stacked_twice_is_stacked_once_and_what_was_stacked_before_not_a
 def test_values_are_kept_as_near_to_their_use_as_costs_nothing():
     inputs, loss = lstm()
     _, backward = running(inputs, grad(loss, inputs))
-    assert "sigmoid" not in [node.op.name for node in backward.params.body]
+    assert "sigmoid" not in [node.op.name for node in backward.params.body.nodes]
 
 
 def test_operands_of_products_are_transposed_before_the_loop_and_read_as_they_are_where_that_serves():
     inputs, loss = lstm()
     f = graphc.compile(inputs, grad(loss, inputs))
-    forward, backward = (Loop.of(node) for node in f.graph if node.op is LOOP)
+    forward, backward = (Loop.of(node) for node in f.graph.nodes if node.op is LOOP)
     assert "transpose" in [node.op.name for node in forward.captured]
-    assert "transpose" not in [node.op.name for node in forward.params.body]
+    assert "transpose" not in [node.op.name for node in forward.params.body.nodes]
     assert [node.name for node in backward.captured] == ["u"]
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=x.shape) for x in inputs]

@@ -37,7 +37,7 @@ def test_unequal_dtypes_do_not_contract():
 def test_contraction_of_no_axes_is_a_product():
     a, b = sym.var("a", shape=(2, 3)), sym.var("b", shape=(4, 2))
     y = contract(a, b, (), (), (0,), (1,))
-    assert CONTRACT not in {node.op for node in Graph.of(y)}
+    assert CONTRACT not in {node.op for node in Graph.of(y).nodes}
     data = np.arange(6.0).reshape(2, 3), np.arange(8.0).reshape(4, 2)
     np.testing.assert_array_equal(interpret(y, dict(zip((a, b), data))), np.einsum("ij,ki->ijk", *data))
 
@@ -47,7 +47,7 @@ def test_gradients_of_a_matrix_product_are_one_contraction_each():
     g = sym.var("g", shape=("n", 4))
     of_a, of_b = grad(a @ b, [a, b], head=g)
     for gradient in (of_a, of_b):
-        assert [node.op for node in Graph.of(gradient)].count(CONTRACT) == 1
+        assert [node.op for node in Graph.of(gradient).nodes].count(CONTRACT) == 1
     data = {
         v: np.random.default_rng(k).normal(size=s) for k, (v, s) in enumerate([(a, (2, 3)), (b, (3, 4)), (g, (2, 4))])
     }
@@ -58,4 +58,4 @@ def test_gradients_of_a_matrix_product_are_one_contraction_each():
 
 def test_gradient_of_dot_with_itself_needs_no_contraction():
     x = sym.var("x", shape=4)
-    assert CONTRACT not in {node.op for node in Graph.of(grad(sym.dot(x, x), x))}
+    assert CONTRACT not in {node.op for node in Graph.of(grad(sym.dot(x, x), x)).nodes}

@@ -91,8 +91,8 @@ def test_gradient_of_product_agrees_with_differences(name, shapes, kwargs):
 
 def test_matrix_times_shared_weights_is_one_contraction_without_copies():
     x, w = sym.var("x", shape=("b", "n", 3)), sym.var("w", shape=(3, 4))
-    assert [node.op.name for node in Graph.of(x @ w)] == ["var", "var", "contract"]
-    assert [node.op.name for node in Graph.of(x @ w.T.reshape(3, 4))][-1] == "contract"
+    assert [node.op.name for node in Graph.of(x @ w).nodes] == ["var", "var", "contract"]
+    assert [node.op.name for node in Graph.of(x @ w.T.reshape(3, 4)).nodes][-1] == "contract"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_index_that_takes_everything_adds_no_node():
 
 def test_index_is_at_most_slice_flip_and_reshape():
     x = sym.var("x", shape=(5, 6, 7))
-    assert [node.op.name for node in Graph.of(x[1:3, ::-2, None, :1])] == ["var", "slice", "flip", "reshape"]
+    assert [node.op.name for node in Graph.of(x[1:3, ::-2, None, :1]).nodes] == ["var", "slice", "flip", "reshape"]
 
 
 def test_iterating_gives_rows_and_unpacks():

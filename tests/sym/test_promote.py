@@ -82,7 +82,7 @@ def test_what_is_no_array_of_numbers_is_an_error(operand):
 
 
 def test_list_of_nodes_is_an_error_that_names_stack():
-    with pytest.raises(TypeError, match=r"add: a list of nodes is no array .*sym\.stack"):
+    with pytest.raises(TypeError, match=r"add: several nodes are no array .*sym\.stack"):
         variable() + [variable(), 1]
 
 

@@ -100,9 +100,50 @@ def test_a_group_of_groups_is_flat():
     assert sym.Group([sym.Group([a, b]), c]).outputs == (a, b, c)
 
 
-def test_iterating_over_a_graph_gives_its_nodes():
+def test_iterating_over_a_graph_gives_its_outputs():
     group = sym.Group([sym.exp(sym.var("a")), sym.var("b")])
-    assert len(group) == 3 and len(list(group)) == 3 and len(group.outputs) == 2
+    first, second = group
+    assert len(group) == 2 and (first, second) == group.outputs and len(group.nodes) == 3
+    assert repr(group) == "<Graph of exp0_output, b>"
+
+
+# -- layers of several results ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [None, (2, 6)])
+def test_a_layer_of_several_results_is_a_graph_of_them(shape):
+    parts = sym.SliceChannel(sym.var("x", shape=shape), num_outputs=3, name="sp")
+    assert isinstance(parts, Graph) and len(parts) == 3 and parts.list_arguments() == ["x"]
+    assert parts.list_outputs() == ["sp_output0", "sp_output1", "sp_output2"]
+    assert parts[1] is parts["sp_output1"] is [*parts][1] and parts[1].list_outputs() == ["sp_output1"]
+    assert parts.infer_shape(x=(2, 6))[1] == [(2, 2)] * 3
+    assert parts.attr("name") == "sp" and parts.list_attr() == {"num_outputs": "3"}
+    assert parts(x=sym.var("z", shape=shape)).list_arguments() == ["z"]
+
+
+def test_a_graph_is_a_head_an_operand_of_several_and_a_structure_of_outputs():
+    x = sym.var("x")
+    parts = sym.SliceChannel(x, num_outputs=2, name="sp")
+    data = np.arange(4.0).reshape(1, 4)
+    assert sym.Group([parts, x]).list_outputs() == ["sp_output0", "sp_output1", "x"]
+    for joined in (sym.Concat(*parts), sym.concat(parts, 1), sym.concat([*parts], axis=1)):
+        np.testing.assert_array_equal(joined.eval(x=data), data)
+    np.testing.assert_array_equal(np.concatenate(parts.eval(x=data), 1), data)
+    f = graphc.compile(x, {"parts": parts, "sum": sym.sum(x)})
+    (left, right), total = f(data).values()
+    np.testing.assert_array_equal(left, [[0, 1]])
+    assert right.tolist() == [[2, 3]] and total == 6
+    ex = parts.bind({"x": data})
+    ex.forward()
+    ex.backward([np.ones((1, 2)), np.full((1, 2), 3.0)])
+    np.testing.assert_array_equal(ex.grad_dict["x"], [[1, 1, 3, 3]])
+
+
+def test_one_value_is_needed_where_several_are_given():
+    parts = sym.SliceChannel(sym.var("x", shape=(2, 4)), num_outputs=2, name="sp")
+    for call in (sym.exp, lambda x: sym.Activation(x, act_type="relu"), lambda x: sym.add(1, x)):
+        with pytest.raises(TypeError, match=r"several nodes are no array \(test_symbol.py:\d+\); choose one"):
+            call(parts)
 
 
 def test_functions_are_numbered_in_the_order_of_their_calls():

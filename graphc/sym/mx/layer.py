@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from graphc.errors import ShapeError
+from graphc.graph import Graph
 from graphc.node import PUBLIC, Node, make_untyped, variable
 from graphc.ops.control import ITEM
 from graphc.ops.declare import offence
@@ -28,8 +29,6 @@ from graphc.sym.promote import as_node, floating
 from graphc.sym.record import CALL, record
 from graphc.types import Shape, Type
 
-P = ParamSpec("P")
-R = TypeVar("R")
 V = TypeVar("V")
 Values: TypeAlias = Mapping[str, Any]
 Shapes: TypeAlias = Mapping[str, Shape]
@@ -102,11 +101,12 @@ class Layer:
     # -- calls ----------------------------------------------------------------------------------
 
     def call(self, args: Sequence[Any], kwargs: Values, name: str | None, attr: Mapping[str, str] | None) -> Any:
-        """What a user's call gives: what is missing is made, then the layer applied."""
+        """What a user's call gives: what is missing is made, then the layer applied; several results are a graph."""
         given, attributes = self._bound(args, kwargs)
         label, attr = named(name, self.name.lower()), scoped(self.name, attr)
         operands = list(given.values()) if self.variadic else self._made(given, attributes, label, attr)
-        return self.apply(*operands, name=label, attr=attr, **attributes)
+        found = self.apply(*operands, name=label, attr=attr, **attributes)
+        return Graph(None, found) if isinstance(found, tuple) else found
 
     def apply(self, *operands: Node, name: str = "", attr: Mapping[str, str] | None = None, **attributes: Any) -> Any:
         """The results, of operands that are all there: noted if these are typed, else recorded."""
@@ -216,6 +216,15 @@ LAYERS = _Declared[Layer]()
 FUNCTIONS = _Declared[Callable[..., Any]]()  # what users call
 
 
+class Declaring(Protocol):
+    """What turns the body of a layer into the layer; of several results it makes a graph."""
+
+    @overload
+    def __call__(self, body: Callable[..., Node], /) -> Callable[..., Node]: ...
+    @overload
+    def __call__(self, body: Callable[..., tuple[Node, ...]], /) -> Callable[..., Any]: ...
+
+
 def layer(
     *,
     name: str | None = None,
@@ -226,13 +235,13 @@ def layer(
     outputs: Callable[[Values], tuple[str, ...]] = lambda attributes: ("output",),
     loss: bool = False,
     hidden: Mapping[str, Callable[[str], Node]] | None = None,
-) -> Callable[[Callable[P, R]], Callable[..., R]]:
+) -> Declaring:
     """Declare a layer around its body; see `Layer`. MXNet's name for it is the function's, unless one is given.
 
     By its `aliases` it is found, too; MXNet's files have had other names in the course of time.
     """
 
-    def declare(body: Callable[P, R]) -> Callable[..., R]:
+    def declare(body: Callable[..., Any]) -> Callable[..., Any]:
         parameters = [*inspect.signature(body, eval_str=True).parameters.values()]
         keys = hidden or {}
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
@@ -252,7 +261,7 @@ def layer(
         PUBLIC[new.recorded_as] = new.apply
 
         @wraps(body)
-        def call(*args: Any, name: str | None = None, attr: Mapping[str, str] | None = None, **kwargs: Any) -> R:
+        def call(*args: Any, name: str | None = None, attr: Mapping[str, str] | None = None, **kwargs: Any) -> Any:
             return new.call(args, kwargs, name, attr)
 
         call.__name__ = call.__qualname__ = new.name
