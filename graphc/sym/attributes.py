@@ -9,6 +9,7 @@ from graphc.graph import Graph, method
 from graphc.node import VAR, Node, topological
 from graphc.ops.declare import offence
 from graphc.sym.mx.called import called
+from graphc.sym.mx.flags import type_told
 from graphc.sym.naming import attached
 from graphc.sym.symbol import Symbol, as_graph, call_key, output_names
 from graphc.tree import flatten
@@ -30,7 +31,7 @@ def attr(symbol: Symbol, key: str) -> str | None:
 
 @method
 def list_attr(symbol: Symbol) -> dict[str, str]:
-    """The attributes of a variable or layer: those attached by the user, and a layer's own as MXNet writes them.
+    """The attributes of a variable or layer as MXNet writes them: those attached by the user, and its type or its own.
 
     >>> from graphc import sym
     >>> sym.Activation(sym.var('x'), act_type='relu', attr={'mood': 'calm'}).list_attr()
@@ -38,7 +39,7 @@ def list_attr(symbol: Symbol) -> dict[str, str]:
     """
     node = _one(symbol)
     if node.op is VAR:
-        return attached(node)
+        return type_told(node) | attached(node)
     call = called(node)
     if call is None:
         return {}

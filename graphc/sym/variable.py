@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
+from typing import Any
 
 from graphc.errors import BindError, DTypeError
 from graphc.node import Node, variable
@@ -48,8 +49,13 @@ def var(
         what = f"a name is text that is not empty, not {name!r}"
         raise BindError(offence("var", what, "the variance is sym.variance"))
     hints = {"init": init, "lr_mult": lr_mult, "wd_mult": wd_mult}
-    told = {**(attr or {}), **{key: str(hint) for key, hint in hints.items() if hint is not None}}
+    told = {**(attr or {}), **{key: _as_text(hint) for key, hint in hints.items() if hint is not None}}
     return attach(variable(name, _declared(name, shape, dtype)), scoped("var", told))
+
+
+def _as_text(hint: Any) -> str:
+    """What a hint says; MXNet's initialisers say it by `dumps`."""
+    return hint.dumps() if hasattr(hint, "dumps") else str(hint)
 
 
 def _unused_name() -> str:

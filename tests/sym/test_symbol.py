@@ -289,6 +289,26 @@ def test_attributes_of_variables_can_be_set_later():
         w._set_attr(size=7)
 
 
+def test_the_attributes_of_a_variable_tell_its_type_and_all_that_was_said_of_it():
+    class Xavier:
+        def dumps(self):
+            return '["xavier", {}]'
+
+    w = sym.var("w", shape=(2, 3), dtype="float64", lr_mult=2, wd_mult=0.5, init=Xavier(), attr={"mood": "calm"})
+    assert w.list_attr() == {
+        "__shape__": "(2, 3)",
+        "__dtype__": "1",
+        "__lr_mult__": "2",
+        "__wd_mult__": "0.5",
+        "__init__": '["xavier", {}]',
+        "mood": "calm",
+    }
+    assert sym.exp(w).attr_dict() == {"w": w.list_attr()}
+    assert sym.var("x", shape=("n", 3), dtype="int16").list_attr() == {"__shape__": "(0, 3)"}
+    kept = sym.var("w", shape=(2, 3), lr_mult=2)
+    assert sym.load_json(sym.exp(kept).tojson()).attr_dict() == {"w": kept.list_attr()}
+
+
 def test_attributes_are_listed_by_name():
     net = sym.FullyConnected(sym.var("x", lr_mult=0.5), num_hidden=2, name="fc", attr={"mood": "calm"})
     found = net.attr_dict()

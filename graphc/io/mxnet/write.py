@@ -23,7 +23,7 @@ from graphc.node import CONST, VAR, Node
 from graphc.ops.control import ITEM
 from graphc.source import show_source
 from graphc.sym.mx.called import Called, called
-from graphc.sym.mx.flags import FLAGS
+from graphc.sym.mx.flags import FLAGS, type_told
 from graphc.sym.mx.layer import LAYERS, SCOPE, Layer
 from graphc.sym.naming import attached
 from graphc.sym.record import CALL, Template, record
@@ -191,6 +191,5 @@ def _variable_attrs(node: Node) -> dict[str, str]:
         return attached(node)
     if type.dtype not in FLAGS:
         raise GraphcError(f"tojson: MXNet has no {type.dtype}, as {node.name} is ({show_source(node.source)}); cast it")
-    shape = tuple([extent if isinstance(extent, int) else 0 for extent in type.shape])
-    told = {"__shape__": str(shape), "__dtype__": str(FLAGS[type.dtype])}
-    return {**attached(node), **told, **({} if shape and all(shape) else {MARK: json.dumps(write_type(type))})}
+    plain = type.shape and all(isinstance(extent, int) and extent for extent in type.shape)
+    return {**attached(node), **type_told(node), **({} if plain else {MARK: json.dumps(write_type(type))})}

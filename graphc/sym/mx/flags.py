@@ -1,4 +1,4 @@
-"""MXNet's numbers of dtypes, and the dtype that an attribute tells of a variable whose shape is not known yet."""
+"""MXNet's numbers of dtypes, and the attributes that tell the type of a variable."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ DTYPES: dict[int, DType] = {
     for flag, name in enumerate(("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool"))
 }
 FLAGS = {dtype: flag for flag, dtype in DTYPES.items()}
+
+
+def type_told(variable: Node) -> dict[str, str]:
+    """The attributes that tell a declared type: 0 stands for a named dimension, and not every dtype has a number."""
+    if variable.type is None:
+        return {}
+    shape = tuple([extent if isinstance(extent, int) else 0 for extent in variable.shape])
+    told = {"__shape__": str(shape)}
+    return told | ({"__dtype__": str(FLAGS[variable.dtype])} if variable.dtype in FLAGS else {})
 
 
 def told_dtype(variable: Node) -> DType | None:
