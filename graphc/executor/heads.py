@@ -39,7 +39,7 @@ class Heads:
             return None
         y = self._nodes[place]
         raise GradientError(
-            f"backward: {y.name} is {y.type} ({show_source(y.source)}), no scalar; give its head gradient, "
+            f"backward: {self.names[place]} is {y.type} ({show_source(y.source)}), no scalar; give its head gradient, "
             "or bind sym.sum(y)"
         )
 

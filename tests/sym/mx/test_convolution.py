@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from graphc import sym
+from graphc.errors import ShapeError
 from tests.sym.mx.cases import case, check_gradients, check_values, draws
 
 normal = draws(4)
@@ -251,3 +253,10 @@ def test_values_are_those_of_numpy(typed):
 
 def test_gradients_agree_with_differences():
     check_gradients(CASES)
+
+
+def test_a_window_of_nothing_behind_the_data_is_an_error():
+    x = sym.var("x", shape=(1, 1, 6))
+    with pytest.raises(ShapeError, match=r"window of nothing behind 6 elements, padded by 0 \(.*\); take a"):
+        sym.Pooling(x, kernel=(1,), stride=(3,), pool_type="sum", pooling_convention="full")
+    assert sym.Pooling(x, kernel=(1,), stride=(3,), pool_type="sum").shape == (1, 1, 2)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from graphc import sym
+from graphc.errors import ShapeError
 from tests.sym.mx.cases import case, check_gradients, check_values, draws
 
 normal = draws(5)
@@ -17,6 +19,13 @@ def scaled(x, axes, eps, gamma=1.0, beta=0.0):
 def inferred(x, gamma, beta, mean, var, eps=1e-3):
     c = [v.reshape(3, 1) for v in (mean, var, beta)]
     return (x - c[0]) / np.sqrt(c[1] + eps) * np.reshape(gamma, (-1, 1)) + c[2]
+
+
+def grouped(x, gamma, beta, eps=1e-3):
+    """Normalised over each group of channels: as many as there are parameters; and the groups' statistics."""
+    groups = x.reshape(len(x), len(gamma), -1)
+    y = scaled(groups, 2, eps, gamma[:, None], beta[:, None])
+    return y.reshape(x.shape), groups.mean(2), np.sqrt(groups.var(2) + eps)
 
 
 def squares(x, size):
@@ -51,6 +60,8 @@ CASES = [
         training=True,
     ),
     case("InstanceNorm", [X, *CHANNELS[:2]], lambda x, g, b: scaled(x, 2, 1e-3, g[:, None], b[:, None])),
+    case("GroupNorm", [normal(2, 6, 3), normal(2), normal(2)], grouped, num_groups=2, eps=1e-3, output_mean_var=True),
+    case("GroupNorm", [X, normal(1), normal(1)], lambda *x: grouped(*x, 1e-5)[0]),
     case("LayerNorm", [A, *CHANNELS[:2]], lambda x, g, b: scaled(x, 1, 1e-5, g, b)),
     case(
         "LayerNorm",
@@ -87,3 +98,8 @@ def test_values_are_those_of_numpy(typed):
 
 def test_gradients_agree_with_differences():
     check_gradients(CASES)
+
+
+def test_groups_of_a_norm_divide_the_channels():
+    with pytest.raises(ShapeError, match=r"num_groups=2 does not divide the channels of float64\[2, 3, 4\]"):
+        sym.GroupNorm(sym.var("x", shape=(2, 3, 4)), num_groups=2)

@@ -169,6 +169,8 @@ def Pooling(
     sizes = _each("Pooling", "kernel", kernel, count, 1)
     steps, around = _each("Pooling", "stride", stride, count, 1), _each("Pooling", "pad", pad, count, 0)
     whole = pooling_convention == "full"
+    if whole:
+        _require_met(data.shape[2:], sizes, steps, around)
     padding: Any = around
     if pooling_convention == "same":
         padding = [_one_a_stride(*each) for each in zip(data.shape[2:], sizes, steps, around)]
@@ -186,6 +188,14 @@ def Pooling(
             return pooling.sum_pool(data, sizes, steps, padding, whole)
         case _:
             return pooling.lp_pool(data, sizes, steps, padding, whole, p_value or 2)
+
+
+def _require_met(extents: Shape, sizes: tuple[int, ...], steps: tuple[int, ...], around: tuple[int, ...]) -> None:
+    """Raise `ShapeError` if a last window that may stand beyond the data lies there wholly: MXNet fills it anyhow."""
+    for extent, size, step, pad in zip(extents, sizes, steps, around):
+        if isinstance(extent, int) and -((size - extent - 2 * pad) // step) * step >= extent + 2 * pad:
+            what = f"pooling_convention='full' has a window of nothing behind {extent} elements, padded by {pad}"
+            raise ShapeError(offence("Pooling", what, f"take a stride up to the kernel, {size}, or 'valid'"))
 
 
 def _globally(x: Node, pool_type: str, p: int | None) -> Node:

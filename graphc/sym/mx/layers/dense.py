@@ -111,8 +111,8 @@ def LeakyReLU(
 
 @layer()
 def SoftmaxActivation(data: Node, *, mode: Literal["channel", "instance"] = "instance") -> Node:
-    """softmax over the channels, axis 1, for each place; or over all of each example."""
-    return nn.softmax(data, 1 if mode == "channel" else tuple(range(1, data.ndim)))
+    """softmax over the channels, axis 1, or over the last axis."""
+    return nn.softmax(data, 1 if mode == "channel" else -1)
 
 
 def _softmax(name: str, function: Callable[..., Node], sign: int, doc: str) -> None:

@@ -8,19 +8,22 @@ from zlib import crc32
 
 import numpy as np
 
+from graphc.errors import ShapeError
 from graphc.node import Node
+from graphc.ops.declare import offence
 from graphc.ops.note import MODE, UPDATING
 from graphc.state import state
 from graphc.sym import normalisation, random
 from graphc.sym.axes import as_axis
 from graphc.sym.elementwise import rsqrt, sqrt, where
+from graphc.sym.movement import repeat, reshaped
 from graphc.sym.mx.attribute import Ints
 from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.sym.nn import layer_norm
 from graphc.sym.reduction import mean, var
-from graphc.types import Extent
+from graphc.types import Extent, product
 
-__all__ = ["LRN", "BatchNorm", "Dropout", "InstanceNorm", "L2Normalization", "LayerNorm"]
+__all__ = ["LRN", "BatchNorm", "Dropout", "GroupNorm", "InstanceNorm", "L2Normalization", "LayerNorm"]
 
 
 # -- by statistics ----------------------------------------------------------------------------------
@@ -99,6 +102,30 @@ def LayerNorm(
     if not output_mean_var:
         return (y,)
     return y, mean(data, axis, keepdims=True), sqrt(var(data, axis, keepdims=True) + eps)
+
+
+def _groups(known: Shapes, a: Values) -> Shapes:
+    return dict.fromkeys(("gamma", "beta"), (a["num_groups"],))
+
+
+@layer(shapes=_groups, outputs=_statistics("output", "mean", "std"))
+def GroupNorm(
+    data: Node, gamma: Node, beta: Node, *, num_groups: int = 1, eps: float = 1e-5, output_mean_var: bool = False
+) -> tuple[Node, ...]:
+    """Each example's groups of channels brought to mean 0 and variance 1, times gamma, plus beta: one for each group.
+
+    With `output_mean_var` the mean and √(variance + eps) of each group come second and third.
+    """
+    n, channels = data.shape[:2]
+    if not isinstance(channels, int) or channels % num_groups:
+        what = f"num_groups={num_groups} does not divide the channels of {data.type}"
+        raise ShapeError(offence("GroupNorm", what, "take a divisor"))
+    scale, shift = (repeat(x, channels // num_groups, 0) for x in (gamma, beta))
+    y = normalisation.group_norm(data, num_groups, scale, shift, eps)
+    if not output_mean_var:
+        return (y,)
+    groups = reshaped(data, (n, num_groups, product(data.shape[1:]) // num_groups))
+    return y, mean(groups, 2), sqrt(var(groups, 2) + eps)
 
 
 # -- by length --------------------------------------------------------------------------------------

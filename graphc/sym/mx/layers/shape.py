@@ -208,7 +208,7 @@ def slice_like(data: Node, shape_like: Node, *, axes: Ints = ()) -> Node:
 
 
 def _parts(a: Values) -> tuple[str, ...]:
-    return tuple([f"output{k}" for k in range(a["num_outputs"])]) if a["num_outputs"] > 1 else ("output",)
+    return tuple([f"output{k}" for k in range(a["num_outputs"])])
 
 
 @layer(aliases=("split",), outputs=_parts)
