@@ -180,6 +180,7 @@ class Executor:
 def _require_fitting(what: str, name: str, array: Array, value: Any) -> None:
     """Raise `BindError` unless a value can be written into an array, rounded to its dtype."""
     given = np.asarray(value)
-    if given.shape != array.shape or not np.can_cast(given.dtype, array.dtype, "same_kind"):
+    fits = given.dtype is array.dtype or np.can_cast(given.dtype, array.dtype, "same_kind")
+    if given.shape != array.shape or not fits:
         offered = f"{name} is bound as {describe(array)}, not {describe(given)}"
         raise BindError(offence(what, offered, "convert the value, or reshape the executor"))

@@ -10,6 +10,7 @@ import numpy as np
 from graphc.errors import BindError
 from graphc.graph import Graph
 from graphc.node import VAR, Node
+from graphc.ops.declare import offence
 from graphc.source import show_source
 from graphc.tree import LEAF, TreeDef, flatten
 from graphc.types import as_dtype, match_extents
@@ -22,35 +23,37 @@ def check_variables(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     known: set[Node] = set()
     for x in inputs:
         if not isinstance(x, Node) or x.op is not VAR:
-            raise BindError(f"an input is a variable, not {x!r}")
+            raise BindError(offence("compile", f"an input is a variable, not {x!r}", "make one by sym.var"))
         if x in known:
             raise BindError(f"input {x.name!r} ({show_source(x.source)}) is listed twice; once is enough")
         known.add(x)
     for y in outputs:
         if not isinstance(y, Node):
-            raise BindError(f"an output is a node, not {y!r}; make constants by sym.asarray")
+            raise BindError(offence("compile", f"an output is a node, not {y!r}", "make constants by sym.asarray"))
     graph = Graph(tuple(inputs), tuple(outputs))
     graph.check_names()
     if unknown := [n for n in graph.nodes if n.op is VAR and n not in known]:
         lines = ", ".join(f"{n.name!r} ({show_source(n.source)})" for n in unknown)
-        raise BindError(f"the outputs depend on {lines}, not among the inputs {listed(inputs)}")
+        what = f"the outputs depend on {lines}, not among the inputs {listed(inputs)}"
+        raise BindError(offence("compile", what, "list all that they depend on"))
 
 
 def arrange(inputs: Sequence[Node], args: Sequence[Any], named: Mapping[str, Any]) -> list[Array]:
     """One array for each input, from positional and named arguments. Raises `BindError` for what does not fit."""
     names = [x.name for x in inputs]
     if len(args) > len(names):
-        raise BindError(f"{len(args)} arrays given, but the inputs are {listed(inputs)}")
+        raise BindError(offence("call", f"{len(args)} arrays are given", f"the inputs are {listed(inputs)}"))
     values = dict(zip(names, args, strict=False))
     for name, value in named.items():
         if name not in names:
-            raise BindError(f"no input is named {name!r}; the inputs are {listed(inputs)}")
+            raise BindError(offence("call", f"no input is named {name!r}", f"the inputs are {listed(inputs)}"))
         if name in values:
-            raise BindError(f"input {name!r} is given twice, by position and by name")
+            what = f"input {name!r} is given by position and by name"
+            raise BindError(offence("call", what, "give it once"))
         values[name] = value
     if missing := [x for x in inputs if x.name not in values]:
         lines = ", ".join(f"{x.name!r} ({show_source(x.source)})" for x in missing)
-        raise BindError(f"no data for {lines}; the inputs are {listed(inputs)}")
+        raise BindError(offence("call", f"there is no data for {lines}", f"the inputs are {listed(inputs)}"))
     return [_as_array(x, values[x.name]) for x in inputs]
 
 
@@ -116,5 +119,5 @@ def flat_buffers(out: Any, structure: TreeDef) -> list[Any]:
         return list(out)
     arrays, given = flatten(out)
     if given != structure:
-        raise BindError("out= has another structure than the outputs")
+        raise BindError(offence("call", "out= has another structure than the outputs", "give an array for each"))
     return arrays

@@ -27,6 +27,7 @@ from graphc.kernel.kernel import Kernel
 from graphc.kernel.program import Program
 from graphc.node import Node, variable
 from graphc.ops.control import Loop
+from graphc.ops.declare import offence
 from graphc.passes.notes import resolve
 from graphc.passes.notes import updates as noted_updates
 from graphc.passes.pipeline import optimise
@@ -181,7 +182,8 @@ class _Function:
     def code(self) -> Code:
         """The specialisation made last."""
         if not self.codes:
-            raise BindError("nothing is compiled yet: some inputs have no type before the first call")
+            what = "nothing is compiled yet: some inputs have no type before the first call"
+            raise BindError(offence("compile", what, "declare them, or call first"))
         return next(reversed(self.codes.values()))
 
     @property
@@ -323,9 +325,10 @@ class Code:
         for node, array in zip(self.program.graph.outputs, out):
             shape = tuple(evaluate(extent, dims) for extent in node.shape)
             if not isinstance(array, np.ndarray) or array.dtype != node.dtype or array.shape != shape:
-                raise BindError(f"out= holds {describe(array)} where the result is {node.dtype}{list(shape)}")
+                what = f"out= holds {describe(array)} where the result is {node.dtype}{list(shape)}"
+                raise BindError(offence("call", what, "give an array like the result"))
             if not array.flags.writeable:
-                raise BindError("out= holds an array that is not writeable")
+                raise BindError(offence("call", "out= holds an array that is not writeable", "give a copy of it"))
         if not self._signature.states:
             self._direct.install(self.prepare(dims))
         if self.into(*arrays, *out) is NotImplemented:
@@ -358,7 +361,7 @@ class Code:
     def _copy_into(self, arrays: Sequence[Array], out: Sequence[Array]) -> None:
         """Arrays that overlap or are not contiguous: results are made elsewhere and copied."""
         if any(np.shares_memory(x, y) for k, x in enumerate(out) for y in out[:k]):
-            raise BindError("out= holds arrays that share memory; give each result its own")
+            raise BindError(offence("call", "out= holds arrays that share memory", "give each result its own"))
         results, _ = flatten(self.call(*arrays))
         for array, result in zip(out, results, strict=True):
             array[...] = result
