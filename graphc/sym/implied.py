@@ -96,14 +96,18 @@ def _told(
     what: str, graph: Graph, args: Sequence[Any], named: Mapping[str, Any], read: Callable[[Any], T]
 ) -> dict[Node, T]:
     """What is given in the order of the arguments, or by name, by variable; None says nothing."""
-    names = [v.name for v in variables(graph)[0]]
-    if len(args) > len(names):
-        raise BindError(offence(what, f"{len(args)} are given", f"the arguments are {', '.join(names) or 'none'}"))
-    placed = dict(zip(names, args))
+    placed = _placed(what, graph, args) if args else {}
     if twice := placed.keys() & named.keys():
         raise BindError(offence(what, f"{min(twice)} is given by place and by name", "give it once"))
     told = {name: read(value) for name, value in {**placed, **named}.items() if value is not None}
     return by_variable(what, graph, told)
+
+
+def _placed(what: str, graph: Graph, args: Sequence[Any]) -> dict[str, Any]:
+    names = [v.name for v in variables(graph)[0]]
+    if len(args) > len(names):
+        raise BindError(offence(what, f"{len(args)} are given", f"the arguments are {', '.join(names) or 'none'}"))
+    return dict(zip(names, args))
 
 
 def _inferred(symbol: Symbol, args: Sequence[Any], shapes: Mapping[str, Any]) -> tuple[Graph, Inference]:
