@@ -69,13 +69,13 @@ from graphc.sym.sorting import *
 from graphc.sym.statistics import *
 from graphc.sym.symbol import *
 from graphc.sym.updates import *
-from graphc.sym.variable import var
+from graphc.sym.variable import Variable, var
 from graphc.sym.window import *
 
 if TYPE_CHECKING:
     from graphc.sym.mx.layers import *
 
-__all__ = ["linalg", "random", "var", "variance"]
+__all__ = ["Variable", "linalg", "random", "var", "variance"]
 __all__ += contraction.__all__
 __all__ += control.__all__
 __all__ += convolution.__all__

@@ -21,7 +21,7 @@ from graphc.sym.symbol import (
     variables,
 )
 
-__all__ = ["debug_str", "list_arguments", "list_auxiliary_states", "list_outputs"]
+__all__ = ["debug_str", "list_arguments", "list_auxiliary_states", "list_inputs", "list_outputs"]
 
 
 @method
@@ -44,6 +44,17 @@ def list_auxiliary_states(symbol: Symbol) -> list[str]:
     ['bn_moving_mean', 'bn_moving_var']
     """
     return [v.name for v in variables(symbol)[1]]
+
+
+@method
+def list_inputs(symbol: Symbol) -> list[str]:
+    """The names of arguments and auxiliary states together, in call order.
+
+    >>> from graphc import sym
+    >>> sym.BatchNorm(sym.var('x'), name='bn').list_inputs()
+    ['x', 'bn_gamma', 'bn_beta', 'bn_moving_mean', 'bn_moving_var']
+    """
+    return [v.name for v in as_graph(symbol).inputs]
 
 
 @method

@@ -53,6 +53,9 @@ def var(
     return attach(variable(name, _declared(name, shape, dtype)), scoped("var", told))
 
 
+Variable = var  # as MXNet calls it
+
+
 def _as_text(hint: Any) -> str:
     """What a hint says; MXNet's initialisers say it by `dumps`."""
     return hint.dumps() if hasattr(hint, "dumps") else str(hint)

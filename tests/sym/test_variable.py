@@ -49,3 +49,7 @@ def test_dtype_without_a_shape_is_an_error():
 def test_negative_extent_is_an_error():
     with pytest.raises(ShapeError):
         sym.var("x", shape=(-1,))
+
+
+def test_mxnet_calls_it_variable():
+    assert sym.Variable("w", shape=(2, 3)).shape == (2, 3)

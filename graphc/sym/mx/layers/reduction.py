@@ -18,7 +18,7 @@ from graphc.sym.movement import reshaped, swapaxes, transpose
 from graphc.sym.mx.attribute import Ints
 from graphc.sym.mx.layer import layer
 
-__all__ = ["argmax_channel", "batch_dot"]
+__all__ = ["argmax_channel", "batch_dot", "moments"]
 
 Fold = Callable[..., Node]
 
@@ -72,6 +72,16 @@ def _norm(data: Node, *, ord: int = 2, axis: Ints | None = None, keepdims: bool 
     return _at_least_one_axis(np_named.norm(data, None, axes, keepdims))
 
 
+@layer(outputs=lambda a: ("output0", "output1"))
+def moments(data: Node, *, axes: Ints | None = None, keepdims: bool = False) -> tuple[Node, Node]:
+    """The mean and the variance over these axes or all."""
+    chosen = _chosen("moments", data, axes, False)
+    mean, variance = (
+        _at_least_one_axis(fold(data, chosen, keepdims=keepdims)) for fold in (np_named.mean, np_named.var)
+    )
+    return mean, variance
+
+
 def _extreme(name: str, function: Fold) -> None:
     def body(data: Node, *, axis: int | None = None, keepdims: bool = False) -> Node:
         return _at_least_one_axis(elementwise.astype(function(data, axis, keepdims), data.dtype))
@@ -112,13 +122,41 @@ def batch_dot(lhs: Node, rhs: Node, *, transpose_a: bool = False, transpose_b: b
     return contraction.matmul(a, b)
 
 
+def _product(name: str, A: Node, B: Node, transpose_a: bool, transpose_b: bool, alpha: float, axis: int) -> Node:
+    """alpha times products of the matrices in the last two axes; `transpose_…` swaps those."""
+    if axis != -2:
+        raise ShapeError(offence(name, f"axis={axis} is not supported", "take -2"))
+    a, b = swapaxes(A, -1, -2) if transpose_a else A, swapaxes(B, -1, -2) if transpose_b else B
+    y = contraction.matmul(a, b)
+    return y if alpha == 1 else alpha * y
+
+
 @layer(name="_linalg_gemm2", aliases=("linalg_gemm2",))
 def _gemm2(
     A: Node, B: Node, *, transpose_a: bool = False, transpose_b: bool = False, alpha: float = 1.0, axis: int = -2
 ) -> Node:
     """alpha times products of the matrices in the last two axes; `transpose_…` swaps those."""
-    if axis != -2:
-        raise ShapeError(offence("_linalg_gemm2", f"axis={axis} is not supported", "take -2"))
-    a, b = swapaxes(A, -1, -2) if transpose_a else A, swapaxes(B, -1, -2) if transpose_b else B
-    y = contraction.matmul(a, b)
-    return y if alpha == 1 else alpha * y
+    return _product("_linalg_gemm2", A, B, transpose_a, transpose_b, alpha, axis)
+
+
+@layer(name="_linalg_gemm", aliases=("linalg_gemm",))
+def _gemm(
+    A: Node,
+    B: Node,
+    C: Node,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    axis: int = -2,
+) -> Node:
+    """The same plus beta times C."""
+    y = _product("_linalg_gemm", A, B, transpose_a, transpose_b, alpha, axis)
+    return y + (C if beta == 1 else beta * C)
+
+
+@layer(name="_linalg_syrk", aliases=("linalg_syrk",))
+def _syrk(A: Node, *, transpose: bool = False, alpha: float = 1.0) -> Node:
+    """alpha times the products of matrices with their transposes, or of these with those."""
+    return _product("_linalg_syrk", A, A, transpose, not transpose, alpha, -2)
