@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -16,20 +16,27 @@ from graphc.source import show_source
 from graphc.sym.mx.layer import LAYERS
 from graphc.sym.symbol import layer_call, output_names
 
+Given: TypeAlias = tuple[tuple[bool, ...], list[Array]]  # whether each output has one (else it is zero), and those
+
 
 class Heads:
-    """The head gradients of a symbol's outputs; None stands for zero."""
+    """The head gradients of a symbol's outputs."""
 
     def __init__(self, binding: Binding) -> None:
         self.names = output_names(binding.symbol.outputs)
         self._nodes = binding.graph.outputs
         self._losses = [_is_loss(y) for y in binding.symbol.outputs]
-        self._own: dict[Programs, list[Array | None]] = {}
+        self._own: dict[Programs, Given] = {}
 
-    def own(self, programs: Programs, outputs: Sequence[Array]) -> list[Array | None]:
-        """Those of losses and scalars, one; an error for other outputs that a gradient comes through."""
+    def of(self, out_grads: Any, programs: Programs, outputs: Sequence[Array]) -> Given:
+        """Those that `backward` is given: one array, a list, or a dict by name; without any, those known by themselves.
+
+        A loss and, if none are given, a scalar has one by itself; else a gradient must not come through the output.
+        """
+        if out_grads is not None:
+            return _given(self._told(out_grads, outputs))
         if programs not in self._own:
-            self._own[programs] = [self._one(k, y, programs) for k, y in enumerate(outputs)]
+            self._own[programs] = _given([self._one(k, y, programs) for k, y in enumerate(outputs)])
         return self._own[programs]
 
     def _one(self, place: int, output: Array, programs: Programs) -> Array | None:
@@ -43,8 +50,7 @@ class Heads:
             "or bind sym.sum(y)"
         )
 
-    def given(self, out_grads: Any, outputs: Sequence[Array]) -> list[Array | None]:
-        """Those given: one array, a list, or a dict by name; a loss has its own where none is."""
+    def _told(self, out_grads: Any, outputs: Sequence[Array]) -> list[Array | None]:
         heads = self._listed(out_grads)
         for place, (head, output) in enumerate(zip(heads, outputs)):
             if head is not None:
@@ -75,7 +81,7 @@ class Heads:
     def _fitting(self, place: int, head: Any, output: Array) -> Array:
         """A head gradient as an array of its output's shape and dtype."""
         array = np.asarray(head)
-        if array.shape == output.shape and array.dtype is output.dtype:
+        if array.dtype is output.dtype and array.shape == output.shape:
             return array
         if array.shape == output.shape and np.can_cast(array.dtype, output.dtype, "same_kind"):
             return array.astype(output.dtype, copy=False)
@@ -83,6 +89,10 @@ class Heads:
         what = f"the head gradient of {self.names[place]} is {array.dtype}{list(array.shape)}"
         wanted = f"{output.dtype}{list(output.shape)}"
         raise GradientError(offence("backward", what, f"give it as the output is, {wanted} ({show_source(y.source)})"))
+
+
+def _given(heads: Sequence[Array | None]) -> Given:
+    return tuple([head is not None for head in heads]), [head for head in heads if head is not None]
 
 
 def _is_loss(y: Node) -> bool:

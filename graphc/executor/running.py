@@ -95,13 +95,10 @@ class Executor:
         if self._last is None:
             raise BindError(offence("backward", "there are no intermediate values", "call forward() first"))
         programs, kept = self._last
-        own = out_grads is None
-        heads = self._heads.own(programs, self.outputs) if own else self._heads.given(out_grads, self.outputs)
-        run = programs.backward(tuple([h is not None for h in heads]))
-        passed = [h for h in heads if h is not None]
-        targets = [self._addends.get(name, array) for name, array in self.grad_dict.items()]
-        run(*self.arg_dict.values(), *self.aux_dict.values(), *kept, *passed, out=targets)
-        for name, addend in self._addends.items():
+        given, heads = self._heads.of(out_grads, programs, self.outputs)
+        addends, targets = self._addends, [*(self.grad_dict | self._addends).values()]
+        programs.backward(given)(*self.arg_dict.values(), *self.aux_dict.values(), *kept, *heads, out=targets)
+        for name, addend in addends.items():
             np.add(self.grad_dict[name], addend, out=self.grad_dict[name])
 
     @cached_property
