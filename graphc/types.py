@@ -40,12 +40,14 @@ class Dim:
     12
     """
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_hash", "_symbols", "terms")
+    _symbols: frozenset[str] | None
     terms: tuple[tuple[Monomial, int], ...]
 
     def __init__(self, terms: Mapping[Monomial, int]) -> None:
         self.terms = tuple(sorted(terms.items(), key=lambda term: (-len(term[0]), [str(atom) for atom in term[0]])))
         self._hash = hash(self.terms)
+        self._symbols = None
 
     @staticmethod
     def symbol(name: str) -> Dim:
@@ -127,8 +129,11 @@ class Dim:
 
     def symbols(self) -> frozenset[str]:
         """The names it depends on."""
-        atoms = {atom for monomial, _ in self.terms for atom in monomial}
-        return frozenset().union(*(atom.symbols() if isinstance(atom, Quotient) else {atom} for atom in atoms))
+        if self._symbols is None:
+            atoms = {atom for monomial, _ in self.terms for atom in monomial}
+            names = [atom.symbols() if isinstance(atom, Quotient) else {atom} for atom in atoms]
+            self._symbols = frozenset[str]().union(*names)
+        return self._symbols
 
     def evaluate(self, values: Mapping[str, int]) -> int:
         """Its value, given one for each name."""

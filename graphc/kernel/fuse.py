@@ -1,13 +1,13 @@
 """Fusion: which stored nodes share a kernel.
 
-Stored nodes join one kernel when their loops are the same and they read each other only at the index where they
-are made. A reduction along a row need not be stored if its readers run over the same rows. What would then be
-computed in several kernels, and is costly, is stored as well, until nothing changes.
+Stored nodes join one kernel when their loops are the same, they have an array in common, and they read each other
+only at the index where they are made. A reduction along a row need not be stored if its readers run over the same
+rows. What would then be computed in several kernels, and is costly, is stored as well, until nothing changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, cast
 
@@ -72,10 +72,10 @@ def fuse(graph: Graph, merge: bool = True) -> Schedule:
 
     With `merge=False` every operator has a kernel of its own: slow, and a check on all the rest.
     """
-    classes = AxisClasses(graph.nodes)
+    classes, known = AxisClasses(graph.nodes), dict[Hashable, _Lowered | None]()
     stored = must_store(graph, classes, merge)
     while True:
-        grouping = _Grouping(graph, classes, stored, merge)
+        grouping = _Grouping(graph, classes, stored, merge, known)
         try:
             grouping.run()
         except MustStore as found:
@@ -135,6 +135,14 @@ class _Space(NamedTuple):
         return _Space(long.axes, self.folds_lane or other.folds_lane, fewest)
 
 
+@dataclass(frozen=True, eq=False)
+class _Lowered:
+    """The statements of a root, and the index at which its kernel has it at hand."""
+
+    statements: list[Statement]
+    home: Index | None
+
+
 @dataclass
 class _Group:
     """A kernel in the making."""
@@ -142,29 +150,55 @@ class _Group:
     space: _Space
     lowering: Lowering
     statements: list[Statement] = field(default_factory=list[Statement])
+    roots: dict[Node, _Lowered] = field(default_factory=dict[Node, _Lowered])
+    arrays: set[Node] = field(default_factory=set[Node])  # what it reads and stores
+    near: set[Node] = field(default_factory=set[Node])  # these, and what is read beside them
 
 
 class _Grouping:
-    """One try at cutting a graph into kernels, given what is stored."""
+    """One try at cutting a graph into kernels, given what is stored; what earlier tries have lowered is known."""
 
-    def __init__(self, graph: Graph, classes: AxisClasses, stored: set[Node], merge: bool) -> None:
-        self.graph, self.classes, self.stored, self.merge = graph, classes, stored, merge
+    def __init__(
+        self,
+        graph: Graph,
+        classes: AxisClasses,
+        stored: set[Node],
+        merge: bool,
+        known: dict[Hashable, _Lowered | None],
+    ) -> None:
+        self.graph, self.classes, self.stored, self.merge, self.known = graph, classes, stored, merge, known
         self.groups: list[_Group | Contraction | Sorting | Control] = []
         self.made: dict[Node, int] = {}  # the group that stores a node
         self.computed: dict[Node, set[int]] = {}  # the groups that compute a node
+        self.cones = {root: self._cone(root) for root in graph.nodes if root in stored}
+        self.reads = {root: _frontier(cone) for root, cone in self.cones.items()}
+        self.beside = self._beside()
 
     def run(self) -> None:
-        for root in self.graph.nodes:
-            if root in self.stored and root.op is not AGAIN:
+        for root in self.cones:
+            if root.op is not AGAIN:
                 late = map(view_base, operands(root)) if root.op.kind == "contraction" else ()
                 for node in (*(x for x in dict.fromkeys(late) if x.op is AGAIN), root):
                     self._make(node)
 
     def _make(self, root: Node) -> None:
-        cone = self._cone(root)
-        self.made[root] = self._place(root, cone)
-        for node in cone:
+        self.made[root] = self._place(root)
+        for node in self.cones[root]:
             self.computed.setdefault(node, set()).add(self.made[root])
+
+    def _beside(self) -> dict[Node, set[Node]]:
+        """For each array what some root reads together with it."""
+        beside: dict[Node, set[Node]] = {}
+        for root in self.reads:
+            if root.op.kind not in (*WHOLE, "control", "item"):
+                arrays = self._arrays(root)
+                for array in arrays:
+                    beside.setdefault(array, set()).update(arrays)
+        return beside
+
+    def _arrays(self, root: Node) -> set[Node]:
+        """What is in memory, of what is read and stored; a number is anywhere."""
+        return {node for node in (root, *self.reads[root]) if node.shape}
 
     def steps(self) -> tuple[Step, ...]:
         return tuple(self._finish(group) if isinstance(group, _Group) else group for group in self.groups)
@@ -193,8 +227,8 @@ class _Grouping:
 
         return [node for node in topological([root], ends) if not ends(node)]
 
-    def _place(self, root: Node, cone: list[Node]) -> int:
-        """Put a root into the latest group that can hold it, or into a new one; the group's number."""
+    def _place(self, root: Node) -> int:
+        """Put a root into the group that can hold it and has most in common, or into a new one; the group's number."""
         if root.op is ITEM:
             return self.made[root.args[0]]
         if root.op.kind in WHOLE:
@@ -203,11 +237,9 @@ class _Grouping:
         if root.op.kind == "control":
             self.groups.append(Control(root, tuple([fuse(inner, self.merge) for inner in subgraphs(root)])))
             return len(self.groups) - 1
-        space = self._space(root, cone)
-        earliest = max((self.made[node] for node in _frontier(cone) if node in self.made), default=0)
-        for k in reversed(range(len(self.groups) if root.op is AGAIN else earliest, len(self.groups))):
-            group = self.groups[k]
-            if self.merge and isinstance(group, _Group) and self._join(group, root, space):
+        space = self._space(root)
+        for k, group in self._candidates(root) if self.merge else ():
+            if self._join(group, root, space):
                 return k
         group = _Group(space, Lowering(self.stored))
         joined = self._join(group, root, space)
@@ -215,12 +247,21 @@ class _Grouping:
         self.groups.append(group)
         return len(self.groups) - 1
 
-    def _space(self, root: Node, cone: list[Node]) -> _Space:
+    def _candidates(self, root: Node) -> list[tuple[int, _Group]]:
+        """The groups that run late enough, and something reads arrays of both; the last first of equal ones."""
+        arrays = self._arrays(root)
+        earliest = max((self.made[node] for node in self.reads[root] if node in self.made), default=0)
+        late = () if root.op is AGAIN else enumerate(self.groups[earliest:], earliest)
+        groups = [(k, group) for k, group in late if isinstance(group, _Group)]
+        found = [(k, group) for k, group in groups if not (group.space.axes and arrays.isdisjoint(group.near))]
+        return sorted(found, key=lambda each: (len(arrays & each[1].arrays), each[0]), reverse=True)
+
+    def _space(self, root: Node) -> _Space:
         """The loops of a root. Row reductions below it must run along one lane, once for each outer index."""
         value = self._value(root)
         inner = value.op.kind in ("reduction", "scatter") or self.classes.parts(value)
         axes = self.classes.loops(value.args[0] if inner else value)
-        folds = [n for n in cone if n.op.kind == "reduction" and n is not value]
+        folds = [n for n in self.cones[root] if n.op.kind == "reduction" and n is not value]
         rows = {n: c for n in folds if self.classes.extents[c := self.classes[n.args[0]][-1]] != 1}
         if not rows:
             return _Space(axes, False, len(axes))
@@ -243,32 +284,41 @@ class _Grouping:
         wide = group.space.joined(space)
         if wide is None or len(group.statements) >= STATEMENTS:
             return False
-        lowering, before = group.lowering, group.lowering.axes
-        lowering.axes = {f"@{k}": self.classes.extents[c] for k, c in enumerate(wide.axes)}
-        try:
-            statements = self._statements(lowering, root, wide.axes)
-        except NotFusable:
-            lowering.axes = before
+        lowered = self._lowered(group, root, wide.axes)
+        if lowered is None:
             return False
-        group.statements += statements
-        group.space = wide._replace(folds_lane=wide.folds_lane or statements[0].value.op is FOLD)
+        group.arrays |= self._arrays(root)
+        group.near.update(*(self.beside[array] for array in self._arrays(root)))
+        group.roots[root], group.lowering.home[root] = lowered, lowered.home
+        group.statements += lowered.statements
+        group.space = wide._replace(folds_lane=wide.folds_lane or lowered.statements[0].value.op is FOLD)
         return True
 
-    def _statements(self, lowering: Lowering, root: Node, axes: tuple[int, ...]) -> list[Statement]:
+    def _lowered(self, group: _Group, root: Node, axes: tuple[int, ...]) -> _Lowered | None:
+        """The root in this group, given its loops: that depends on what it reads, and what of that is made there."""
+        reads = self.reads[root]
+        key = (root, axes, reads, tuple([group.roots.get(node) for node in reads]))
+        if key not in self.known:
+            group.lowering.axes = {f"@{k}": self.classes.extents[c] for k, c in enumerate(axes)}
+            try:
+                self.known[key] = self._statements(group.lowering, root, axes)
+            except NotFusable:
+                self.known[key] = None
+        return self.known[key]
+
+    def _statements(self, lowering: Lowering, root: Node, axes: tuple[int, ...]) -> _Lowered:
         """The store of a root, or of each of its parts; of a reduction over an outer axis, its accumulation."""
         value = self._value(root)
         if parts := self.classes.parts(value):
-            return self._parts(lowering, root, value, parts, axes)
+            return _Lowered(self._parts(lowering, root, value, parts, axes), None)
         if value.op is SCATTER:
-            return [self._scatter(lowering, root, value, axes)]
+            return _Lowered([self._scatter(lowering, root, value, axes)], None)
         index = self._index(value, axes)
         position, home = linear(index, value.shape), squeezed_index(root.shape, value.shape, index)
         if value.op.kind != "reduction":
-            element, reduction = lowering.element(value, index, root=True), None
-        else:
-            element, reduction = self._reduction(lowering, value, axes)
-        lowering.home[root] = home if reduction is None else None
-        return [Statement(root, position, element, reduction)]
+            return _Lowered([Statement(root, position, lowering.element(value, index, root=True))], home)
+        element, reduction = self._reduction(lowering, value, axes)
+        return _Lowered([Statement(root, position, element, reduction)], home if reduction is None else None)
 
     def _parts(
         self, lowering: Lowering, root: Node, value: Node, parts: tuple[Node, ...], axes: tuple[int, ...]
@@ -281,7 +331,6 @@ class _Grouping:
             place = (*index[:axis], index[axis] + start, *index[axis + 1 :])
             statements.append(Statement(root, linear(place, value.shape), lowering.element(part, index)))
             start = start + part.shape[axis]  # type: ignore[operator]
-        lowering.home[root] = None
         return statements
 
     def _scatter(self, lowering: Lowering, root: Node, value: Node, axes: tuple[int, ...]) -> Statement:
@@ -290,7 +339,6 @@ class _Grouping:
         place, at = self._index(indices[0], axes), self._index(x, axes)
         index = (*lowering.places(indices, extents, place), *at[len(place) :])
         position, places = lowering.settled(linear(index, value.shape))
-        lowering.home[root] = None
         return Statement(root, position, lowering.element(x, at), REDUCTIONS[reduction], places)
 
     def _reduction(self, lowering: Lowering, value: Node, axes: tuple[int, ...]) -> tuple[Node, Op | None]:
@@ -306,7 +354,7 @@ class _Grouping:
         return tuple(Dim.symbol(f"@{axes.index(c)}") if c in axes else 0 for c in self.classes[node])
 
 
-def _frontier(cone: list[Node]) -> Iterable[Node]:
+def _frontier(cone: list[Node]) -> tuple[Node, ...]:
     """What a cone reads from outside."""
     inside = set(cone)
-    return dict.fromkeys(arg for node in cone for arg in node.args if arg not in inside)
+    return tuple(dict.fromkeys(arg for node in cone for arg in node.args if arg not in inside))

@@ -2,7 +2,7 @@
 
 Outputs are stored, and what a library call reads or writes, and reductions over an outer axis, which are known
 only when a kernel ends. So is a costly value that would be computed again and again: broadcast over an outer
-axis, or read shifted.
+axis, read shifted, or put together of many parts.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from graphc.kernel.lower import squeezed_index
 from graphc.node import Node
 from graphc.ops.contraction import operands
 from graphc.ops.movement import EXPAND, TRANSPOSE, Axes, view_base
+from graphc.ops.parts import CONCAT
 from graphc.ops.window import SLIDE, UNSLIDE
 from graphc.types import Shape, product
 
 RECOMPUTE_LIMIT = 12  # flops of one element above which a value is stored rather than computed twice
 WINDOW_LIMIT = 36  # the same, of all its elements in overlapping windows
 TRANSCENDENTAL = 20  # what an elementary function counts for
+CHOICE = 4  # and to find out which part of a concat an element is of, for each part but one
 REDUCTION = 1000  # what a fold counts for, and the most that anything does
 
 
@@ -35,6 +37,8 @@ def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
         weight[node] = _weight(node, weight, stored)
         often = {view_base(arg) for arg in node.args if _is_read_too_often(arg, node, weight, shared, stored)}
         stored |= {node} if often and classes.parts(node) else often
+        if node.op is CONCAT and node in shared and weight[node] >= RECOMPUTE_LIMIT:
+            stored.add(node)
         if node.op is SLIDE or node.op is UNSLIDE:
             stored |= {view_base(x) for x in _read_in_many_windows(node, weight)}
         below = frozenset[int]().union(*(rows[arg] for arg in node.args if arg not in stored))
@@ -71,8 +75,13 @@ def weights(graph: Graph, stored: Container[Node]) -> dict[Node, int]:
 def _weight(node: Node, weight: dict[Node, int], stored: Container[Node]) -> int:
     if node.op.kind in ("contraction", "sorting", "control", "item", "source"):
         return 0
-    own = REDUCTION if node.op.kind == "reduction" else TRANSCENDENTAL if node.op.transcendental else node.op.flops
-    return min(REDUCTION, own + sum(weight[arg] for arg in node.args if arg not in stored))
+    return min(REDUCTION, _own_weight(node) + sum(weight[arg] for arg in node.args if arg not in stored))
+
+
+def _own_weight(node: Node) -> int:
+    if node.op is CONCAT:
+        return CHOICE * (len(node.args) - 1)
+    return REDUCTION if node.op.kind == "reduction" else TRANSCENDENTAL if node.op.transcendental else node.op.flops
 
 
 def is_costly(node: Node, weight: dict[Node, int]) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
+from itertools import takewhile
+from math import prod
 
 from graphc.kernel.kernel import Axis, Kernel, Statement, with_indices
 from graphc.node import Node, Op, make
@@ -19,7 +21,7 @@ from graphc.types import Extent, extent_symbols, substitute
 
 SHORT = 8  # the longest axis written out
 LONG = 16  # the shortest axis worth making the lane instead
-STATEMENTS = 24  # how many may come of it
+STATEMENTS, VALUES = 24, 512  # how many may come of it
 
 _COMBINE = {"sum": ADD, "prod": MULTIPLY, "max": MAXIMUM, "min": MINIMUM}
 _COMBINE_BOOL = {"max": BITWISE_OR, "min": BITWISE_AND}
@@ -33,15 +35,19 @@ def unroll(kernel: Kernel) -> Kernel:
 
 
 def _is_worth_it(kernel: Kernel) -> bool:
-    if len(kernel.axes) < 2:
-        return False
-    *outer, inner = [axis.extent for axis in kernel.axes]
+    """Whether all the short axes can go, so that vectors run along a longer one."""
+    short = list(takewhile(_is_short, reversed(kernel.axes)))
+    around, copies = kernel.axes[: len(kernel.axes) - len(short)], prod(map(_length, short))
     return (
-        isinstance(inner, int)
-        and 0 < inner <= SHORT
-        and any(not isinstance(extent, int) or extent >= LONG for extent in outer)
-        and len(kernel.statements) * inner <= STATEMENTS
+        copies > 0 < len(short)
+        and any(not isinstance(axis.extent, int) or axis.extent >= LONG for axis in around)
+        and len(kernel.statements) * copies <= STATEMENTS
+        and len(kernel.values) * copies <= VALUES
     )
+
+
+def _is_short(axis: Axis) -> bool:
+    return isinstance(axis.extent, int) and axis.extent <= SHORT
 
 
 def _write_out(kernel: Kernel) -> Kernel:

@@ -174,3 +174,31 @@ def test_two_axes_of_one_node_never_become_one():
     graph = optimise(Graph.of([s + s.T]), True)
     classes = AxisClasses(graph.nodes)
     assert all(len(set(classes[node])) == node.ndim for node in graph.nodes)
+
+
+def test_arrays_share_a_kernel_if_something_reads_both():
+    a, b = sym.var("a", shape=(64,)), sym.var("b", shape=(64,))
+    assert len(kernels([sym.exp(a), sym.exp(b)])) == 2
+    assert len(kernels([sym.exp(a), sym.exp(b), sym.exp(a + b)])) == 1
+
+
+def test_scalars_share_a_kernel_whatever_they_read():
+    a, b = sym.var("a", shape=()), sym.var("b", shape=())
+    assert len(kernels([sym.exp(a), sym.exp(b)])) == 1
+
+
+def test_a_sum_joins_a_kernel_that_reads_its_data_not_the_last_that_has_its_loops():
+    y, products = X, []
+    for k in range(4):
+        products.append(y @ sym.var(f"w{k}", shape=(100, 100), dtype="float32"))
+        y = sym.tanh(y + products[-1])
+    found = kernels([y, *(sym.sum(product * product, axis=0) for product in products)])
+    assert [len(list(kernel.reads())) for kernel in found] == [2, 2, 2, 2]
+
+
+def test_what_many_concats_put_together_is_stored_on_the_way():
+    y, outputs = sym.var("x", shape=(5, 8), dtype="float32"), []
+    for k in range(20):
+        y = sym.concat([y, sym.var(f"y{k}", shape=(5, 3), dtype="float32")], axis=1)
+        outputs.append(sym.sum(sym.exp(y)))
+    assert max(len(kernel.values) for kernel in kernels(outputs)) < 30
