@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from graphc.codegen.ir import BOOL, INT64, Module, Value, literal, llvm_type, mangle
+from graphc.codegen.twins import Function
 
 Number = Value | int | float | bool
 
@@ -29,6 +30,7 @@ class Arithmetic:
         self.target = module.target
         self._rooms: list[str] = []  # on the stack, made when the function is entered
         self._lines: list[str] = []
+        self._places: list[int] = []
         self._count = 0
         self.block = "entry"
         self._flags = "contract "
@@ -40,8 +42,10 @@ class Arithmetic:
         self, name: str, parameters: Sequence[str], result: str = "void", linkage: str = "", attributes: str = ""
     ) -> None:
         """Close the function: give it its signature and put it in the module."""
-        head = f"define {linkage} {result} @{name}({', '.join(parameters)}) {attributes}".rstrip()
-        self.module.functions[name] = "\n".join([head + " {", "entry:", *self._rooms, *self._lines, "}"])
+        body = "\n".join([*self._rooms, *self._lines])
+        self.module.functions[name] = Function(
+            name, tuple(parameters), result, linkage, attributes, body, tuple(self._places)
+        )
 
     @contextmanager
     def strict(self) -> Generator[None]:
@@ -62,6 +66,11 @@ class Arithmetic:
         name = self.fresh()
         self._lines.append(f"  {name} = {text}")
         return Value(name, dtype, lanes)
+
+    def place(self, number: int) -> Value:
+        """A number that says where data lies: functions which differ in nothing else are one."""
+        self._places.append(number)
+        return Value(f"%place{len(self._places) - 1}", INT64)
 
     # -- constants and lanes --------------------------------------------------------------------
 

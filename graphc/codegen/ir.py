@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.codegen.target import Target
+from graphc.codegen.twins import Function, texts
 
 BOOL = np.dtype(np.bool_)
 INT32 = np.dtype(np.int32)
@@ -81,7 +82,7 @@ class Module:
 
     target: Target
     math: Mapping[str, Callable[..., Value]] = field(default_factory=dict)  # elementary functions by name
-    functions: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
     globals: dict[str, str] = field(default_factory=dict)
     declarations: dict[str, str] = field(default_factory=dict)
 
@@ -106,7 +107,7 @@ class Module:
     def text(self) -> str:
         parts = [f'target triple = "{self.target.triple}"', *self.globals.values()]
         declared = [text for name, text in self.declarations.items() if name not in self.functions]
-        return "\n".join([*parts, *declared, *self.functions.values()]) + "\n"
+        return "\n".join([*parts, *declared, *texts(self.functions.values())]) + "\n"
 
 
 def mangle(dtype: np.dtype, lanes: int) -> str:

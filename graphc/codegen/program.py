@@ -13,6 +13,7 @@ from graphc.codegen.emit import ADDRESS, INT64, Emitter, Module, Pointer, Value
 from graphc.codegen.indices import Indices
 from graphc.codegen.sorting import emit_argsort
 from graphc.codegen.target import Target
+from graphc.codegen.twins import INLINE
 from graphc.codegen.vmath import FUNCTIONS
 from graphc.kernel.fuse import Contraction, Control, Sorting, reads, writes
 from graphc.kernel.kernel import Kernel
@@ -25,7 +26,6 @@ from graphc.types import Extent, Stack
 ENTRY = "program"
 _PARAMETERS = ["ptr noalias %buffers", "ptr noalias %plan"]
 _ATTRIBUTES = "alignstack(64)"  # whole vectors may be spilled
-INLINE = "alwaysinline"
 
 
 def emit_program(program: Program, target: Target, blas_integer: np.dtype) -> Module:
@@ -109,15 +109,17 @@ class _Frame:
         self.e, self.program = e, program
 
     def from_buffers(self, k: int, dtype: np.dtype) -> Pointer:
-        pointer = self.e.load(self.e.offset(Pointer("%buffers", ADDRESS), k))
+        pointer = self.e.load(self.e.offset(Pointer("%buffers", ADDRESS), self.e.place(k)))
         return Pointer(pointer.text, dtype)
 
     def in_workspace(self, buffer: Node | Scratch, dtype: np.dtype = BYTE) -> Pointer:
-        offset = self.word(self.program.offset_slot(buffer)) if self.program.symbols else self.program.offset(buffer)
-        return Pointer(self.e.offset(self.from_buffers(self.program.arrays, BYTE), offset).text, dtype)
+        start, symbols = self.from_buffers(self.program.arrays, BYTE), self.program.symbols
+        slot = self.program.offset_slot(buffer)
+        offset = self.word(slot) if symbols else self.e.place(self.program.offset(buffer))
+        return Pointer(self.e.offset(start, offset).text, dtype)
 
     def word(self, slot: int) -> Value:
-        return self.e.load(self.e.offset(Pointer("%plan", INT64), slot))
+        return self.e.load(self.e.offset(Pointer("%plan", INT64), self.e.place(slot)))
 
 
 class _Step(_Frame):

@@ -16,8 +16,8 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from graphc.codegen.program import INLINE
 from graphc.codegen.target import Target
+from graphc.codegen.twins import INLINE
 from graphc.errors import InternalError
 from graphc.runtime import cache as disk
 
