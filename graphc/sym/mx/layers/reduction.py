@@ -6,12 +6,11 @@ What is folded over all axes has the shape `[1]`, as MXNet knows no scalars.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from graphc.errors import ShapeError
 from graphc.node import Node
 from graphc.ops.declare import offence
-from graphc.sym import contraction, elementwise
+from graphc.sym import contraction, elementwise, statistics
 from graphc.sym import reduction as np_named
 from graphc.sym.axes import as_axes
 from graphc.sym.movement import reshaped, swapaxes, transpose
@@ -45,20 +44,13 @@ def _folding(name: str, function: Fold, doc: str, *aliases: str) -> Callable[...
     return layer(name=name, aliases=aliases)(body)
 
 
-def _without_nan(function: Fold, neutral: float) -> Fold:
-    def fold(x: Node, axes: Any, keepdims: bool) -> Node:
-        return function(elementwise.where(elementwise.isnan(x), neutral, x), axes, keepdims=keepdims)
-
-    return fold
-
-
 _folding("sum", np_named.sum, "The sum", "sum_axis")
 _folding("mean", np_named.mean, "The mean")
 _folding("prod", np_named.prod, "The product")
 _folding("max", np_named.max, "The greatest element, whose derivative those that tie share,", "max_axis")
 _folding("min", np_named.min, "The least element, whose derivative those that tie share,", "min_axis")
-_folding("nansum", _without_nan(np_named.sum, 0), "The sum of what is no NaN")
-_folding("nanprod", _without_nan(np_named.prod, 1), "The product of what is no NaN")
+_folding("nansum", statistics.nansum, "The sum of what is no NaN")
+_folding("nanprod", statistics.nanprod, "The product of what is no NaN")
 
 
 @layer(name="norm")
