@@ -39,7 +39,7 @@ def _topk(
     ret_typ: Literal["both", "indices", "mask", "value"] = "indices",
     is_ascend: bool = False,
     dtype: DTypeName = SINGLE,
-) -> Node | tuple[Node, Node]:
+) -> tuple[Node, ...]:
     """The k largest elements along an axis, or of all, or the smallest, or where they are; with a k below 1 all.
 
     What is given are values, `indices`, `both`, or a `mask` of ones in the places of these elements.
@@ -48,7 +48,7 @@ def _topk(
     count = k if k > 0 else x.shape[along]
     if ret_typ == "mask":
         place = sorting.argsort(sorting.argsort(x, along, descending=not is_ascend), along)
-        return reshaped(astype(place < count, data.dtype), data.shape)
+        return (reshaped(astype(place < count, data.dtype), data.shape),)
     values, places = sorting.topk(x, count, along, largest=not is_ascend)
     indices = astype(places, dtype)
-    return {"both": (values, indices), "value": values, "indices": indices}[ret_typ]
+    return {"both": (values, indices), "value": (values,), "indices": (indices,)}[ret_typ]
