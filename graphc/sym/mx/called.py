@@ -80,8 +80,7 @@ def _called(function: str, template: Template, nodes: Sequence[Node], index: int
 
 def _operands(layer: Layer, nodes: Sequence[Node], attributes: Mapping[str, Any]) -> dict[str, Node]:
     """A layer's operands by name, but for those that MXNet does not know."""
-    names = layer.needed(layer.complete(attributes)) if not layer.variadic else [f"arg{k}" for k in range(len(nodes))]
-    return dict(zip(names, nodes))
+    return dict(zip(layer.names(layer.complete(attributes), len(nodes)), nodes))
 
 
 def _in_words(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Called:

@@ -42,7 +42,8 @@ class Layer:
     """One of MXNet's operators: its operands and attributes, and the body that computes it.
 
     `operands` are in MXNet's order, the auxiliary states `aux` among them, last; a `variadic` layer takes any number
-    of others, called `arg0`, `arg1`, …. An operand in `when` is there only if its condition on the attributes holds.
+    of others, called `arg0`, `arg1`, …, and those that `behind` names. An operand in `when` is there only if its
+    condition on the attributes holds.
     `shapes(known, attributes)` says the shapes of operands, of which some are known. `outputs` are the names of the
     results: `output`, unless there are several. The derivative of a `loss` asks for no head gradient. Operands that
     are `hidden`, the keys of random numbers, MXNet does not know; one that is not given is made from the layer's name.
@@ -54,6 +55,7 @@ class Layer:
     attributes: Mapping[str, Attribute]
     aux: tuple[str, ...] = ()
     variadic: bool = False
+    behind: Callable[[Values], tuple[str, ...]]
     when: Mapping[str, Callable[[Values], bool]]
     shapes: ShapeRule | None = None
     outputs: Callable[[Values], tuple[str, ...]]
@@ -85,6 +87,13 @@ class Layer:
         """The operands that these attributes (all of them) ask for, but for those of a variadic layer."""
         return self._there(self.operands, attributes)
 
+    def names(self, attributes: Values, count: int) -> tuple[str, ...]:
+        """What so many operands are called."""
+        if not self.variadic:
+            return self.needed(attributes)
+        behind = self.behind(attributes)
+        return (*[f"arg{k}" for k in range(count - len(behind))], *behind)
+
     def _there(self, names: Iterable[str], attributes: Values) -> tuple[str, ...]:
         return tuple([x for x in names if x not in self.when or self.when[x](attributes)])
 
@@ -104,8 +113,7 @@ class Layer:
         """What a user's call gives: what is missing is made, then the layer applied; several results are a graph."""
         given, attributes = self._bound(args, kwargs)
         label, attr = named(name, self.name.lower()), scoped(self.name, attr)
-        operands = list(given.values()) if self.variadic else self._made(given, attributes, label, attr)
-        found = self.apply(*operands, name=label, attr=attr, **attributes)
+        found = self.apply(*self._made(given, attributes, label, attr), name=label, attr=attr, **attributes)
         return Graph(None, found) if isinstance(found, tuple) else found
 
     def apply(self, *operands: Node, name: str = "", attr: Mapping[str, str] | None = None, **attributes: Any) -> Any:
@@ -155,9 +163,10 @@ class Layer:
 
     def _made(self, given: Mapping[str, Node], attributes: Values, label: str, attr: Mapping[str, str]) -> list[Node]:
         """All operands in order; those not given are new variables, typed if what is given says their types."""
+        needed = self.names(attributes, max(len(given), 1 + len(self.behind(attributes))))
+        given = dict(zip(needed, given.values())) if self.variadic else given
         known = {k: x.shape for k, x in given.items() if x.type is not None}
         dtypes = [x.dtype for x in given.values() if x.type is not None]
-        needed = self.needed(attributes)
         shapes = self.inferred(known, attributes) if known and len(given) < len(needed) else {}
         inherited = {k: v for k, v in attr.items() if k.startswith("__") and k.endswith("__")}
 
@@ -230,6 +239,7 @@ def layer(
     name: str | None = None,
     aliases: tuple[str, ...] = (),
     aux: tuple[str, ...] = (),
+    behind: Callable[[Values], tuple[str, ...]] = lambda attributes: (),
     when: Mapping[str, Callable[[Values], bool]] | None = None,
     shapes: ShapeRule | None = None,
     outputs: Callable[[Values], tuple[str, ...]] = lambda attributes: ("output",),
@@ -252,6 +262,7 @@ def layer(
             attributes={p.name: Attribute.of(p) for p in parameters if p.kind is p.KEYWORD_ONLY},
             aux=aux,
             variadic=variadic,
+            behind=behind,
             when=when or {},
             shapes=shapes,
             outputs=outputs,

@@ -255,6 +255,14 @@ def test_gradients_agree_with_differences():
     check_gradients(CASES)
 
 
+@pytest.mark.parametrize("shape", [None, (1, 2, 3, 3)])
+def test_the_weight_of_an_interpolation_is_made_and_shaped_like_any(shape):
+    large = sym.UpSampling(sym.var("x", shape=shape), scale=3, sample_type="bilinear", num_filter=2, name="up")
+    assert large.list_arguments() == ["x", "up_weight"]
+    assert large.infer_shape(x=(1, 2, 3, 3))[:2] == ([(1, 2, 3, 3), (2, 1, 5, 5)], [(1, 2, 9, 9)])
+    assert sym.load_json(large.tojson()).list_arguments() == ["x", "up_weight"]
+
+
 def test_a_window_of_nothing_behind_the_data_is_an_error():
     x = sym.var("x", shape=(1, 1, 6))
     with pytest.raises(ShapeError, match=r"window of nothing behind 6 elements, padded by 0 \(.*\); take a"):

@@ -216,7 +216,12 @@ def _one_a_stride(extent: Extent, size: int, stride: int, pad: int) -> tuple[int
 # -- upsampling -------------------------------------------------------------------------------------
 
 
-@layer()
+def _interpolating(known: Shapes, a: Values) -> Shapes:
+    extent = 2 * a["scale"] - a["scale"] % 2
+    return {"weight": (known["arg0"][1], 1, extent, extent)} if "arg0" in known else {}
+
+
+@layer(shapes=_interpolating, behind=lambda a: ("weight",) if a["sample_type"] == "bilinear" else ())
 def UpSampling(
     *args: Node,
     scale: int,
