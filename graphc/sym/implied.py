@@ -122,23 +122,26 @@ def _three(tell: Callable[[Node], Any], graph: Graph) -> Three[Any]:
 
 
 def _of_dtype(node: Node, stands_for: Mapping[Node, Any], typed: Mapping[Node, Any]) -> Any:
-    """A node of the dtype that a call gives, or all its results, where others of some rank stand for its operands."""
-    failed: list[Exception] = []
+    """A node of the dtype that a call gives, or all its results, with operands of some number of axes."""
+    reason: Exception | None = None
     for rank in range(MOST_AXES + 1):
-        args = {x: stands_for[x] if x in typed else _of_rank(stands_for[x], rank) for x in node.args}
+        args = {x: stands_for[x] if x in typed or not rank else _of_rank(stands_for[x], rank) for x in node.args}
         try:
             return replay([node], args)[0]
         except (GraphcError, IndexError) as error:
-            failed.append(error)
-    call = layer_call(node)
-    if call is None or node.op is ITEM:
-        unknown = [v for v in topological([node]) if v.op is VAR and v.type is None]
-        lines = ", ".join(f"{v.name} ({show_source(v.source)})" for v in unknown)
-        what = f"the dtype of {function_of(node)} ({show_source(node.source)}) depends on shapes"
-        raise BindError(f"infer_type: {what}; declare those of {lines}") from failed[0]
-    floats = [stands_for[x].dtype for x in node.args if stands_for[x].dtype.kind == "f"]  # as its operands
+            reason = error
+        if (call := layer_call(node)) is not None and node.op is not ITEM:
+            return _as_operands(node, len(call.outputs), stands_for)
+    unknown = [v for v in topological([node]) if v.op is VAR and v.type is None]
+    lines = ", ".join(f"{v.name} ({show_source(v.source)})" for v in unknown)
+    what = f"the dtype of {function_of(node)} ({show_source(node.source)}) depends on shapes"
+    raise BindError(f"infer_type: {what}; declare those of {lines}") from reason
+
+
+def _as_operands(node: Node, count: int, stands_for: Mapping[Node, Any]) -> Any:
+    """Results of the float that a layer's operands are."""
+    floats = [stands_for[x].dtype for x in node.args if stands_for[x].dtype.kind == "f"]
     result = variable(node.name, Type([*floats, default_float()][0]))
-    count = len(call.outputs)
     return result if count == 1 else [result] * count
 
 
