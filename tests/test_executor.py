@@ -9,7 +9,7 @@ import pytest
 import graphc
 from graphc import sym
 from graphc.autodiff.api import grad
-from graphc.errors import BindError, GradientError, ShapeError
+from graphc.errors import BindError, DTypeError, GradientError, ShapeError
 from graphc.executor import bind, simple_bind
 from graphc.executor.programs import boundary
 from graphc.node import topological
@@ -230,6 +230,27 @@ def test_wrong_bindings_are_errors_that_say_what(arrays):
         simple_bind(y)
     with refused(BindError, match=r"nothing says what n is in x .* give x="):
         sym.var("x", shape=("n", 2)).sum().simple_bind()
+
+
+def test_what_is_no_binding_at_all_is_an_error(arrays):
+    y, fixed = product(), np.ones(3)
+    fixed.flags.writeable = False
+    with refused(BindError, match=r"args is int .*; give a dict by name, or a list; the arguments are a, b"):
+        y.bind(5)
+    with refused(BindError, match="grad_req is int"):
+        y.bind(arrays, grad_req=3)
+    with refused(DTypeError, match=r"bind: a \(.*\): dtype <U1 is not supported"):
+        y.bind(arrays | {"a": "x"})
+    with refused(DTypeError, match=r"simple_bind: a \(.*\): dtype float16 is not supported"):
+        y.simple_bind(a=(3,), type_dict={"a": "float16"})
+    with refused(ShapeError, match=r"simple_bind: a \(.*\): an extent is a non-negative integer"):
+        y.simple_bind(a=(-3,))
+    with refused(BindError, match=r"args_grad of a is not writeable .*; give an array to write into"):
+        y.bind(arrays, {"a": fixed})
+    with refused(BindError, match=r"forward: a is bound to an array that is not writeable .*; bind a copy"):
+        y.bind(arrays | {"a": fixed}).forward(a=np.ones(3))
+    with refused(BindError, match="list holds no argument by name .*; give a dict"):
+        y.bind(arrays).copy_params_from([np.ones(3)])
 
 
 def test_wrong_calls_are_errors_that_say_what(arrays):

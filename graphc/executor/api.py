@@ -53,9 +53,8 @@ def simple_bind(
     (4, 3)
     """
     graph = as_graph(symbol)
-    given = by_variable("simple_bind", graph, {name: as_shape(shape) for name, shape in shapes.items()})
-    dtypes = by_variable("simple_bind", graph, {name: as_dtype(dtype) for name, dtype in (type_dict or {}).items()})
-    return Executor(made(graph, grad_req, given, dtypes))
+    given = by_variable("simple_bind", graph, shapes, as_shape)
+    return Executor(made(graph, grad_req, given, by_variable("simple_bind", graph, type_dict or {}, as_dtype)))
 
 
 @method

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias, cast
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from graphc.errors import BindError, GradientError
+from graphc.errors import BindError, DTypeError, GradientError
 from graphc.graph import Graph
 from graphc.node import Node
 from graphc.ops.declare import offence
@@ -59,7 +59,7 @@ def bound(graph: Graph, args: Any, args_grad: Any, grad_req: Any, aux_states: An
     values = _by_name("args", args, arguments) | _by_name("aux_states", aux_states or {}, states)
     arrays = {v: _as_array(v, values[v.name]) for v in (*arguments, *states) if v.name in values}
     _check(arrays)
-    found = infer(graph, {v: a.shape for v, a in arrays.items()}, {v: as_dtype(a.dtype) for v, a in arrays.items()})
+    found = infer(graph, {v: a.shape for v, a in arrays.items()}, {v: _dtype(v, a) for v, a in arrays.items()})
     _require_all("argument", "args", arguments, arrays, found)
     _require_all("auxiliary state", "aux_states", states, arrays, found)
     given, kept = ({v: arrays[v] for v in nodes} for nodes in (arguments, states))
@@ -98,6 +98,9 @@ def reshaped(old: Binding, shapes: Mapping[Node, Shape], partial: bool, larger: 
 def _by_name(what: str, given: Any, variables: Sequence[Node]) -> dict[str, Any]:
     """What a dict or a list gives to each variable, by name; places that hold None are left out."""
     names = [v.name for v in variables]
+    if not isinstance(given, Collection):
+        wanted = f"give a dict by name, or a list; {_there_are(what, names)}"
+        raise BindError(offence("bind", f"{what} is {type(given).__name__}", wanted))
     if not isinstance(given, Mapping):
         if len(given) != len(names):
             raise BindError(offence("bind", f"{what} has {len(given)} entries", _there_are(what, names)))
@@ -133,6 +136,13 @@ def _as_array(v: Node, value: Any) -> Array:
         return value
     array = np.asarray(value)
     return array if v.type is None else array.astype(v.dtype, casting="same_kind")
+
+
+def _dtype(v: Node, array: Array) -> DType:
+    try:
+        return as_dtype(array.dtype)
+    except DTypeError as error:
+        raise DTypeError(f"bind: {v.name} ({show_source(v.source)}): {error}") from error
 
 
 def _zeros(v: Node, found: Inference) -> Array:
@@ -193,6 +203,8 @@ def _gradient_array(v: Node, argument: Array, arrays: Mapping[str, Any] | None) 
     if not isinstance(array, np.ndarray) or (array.dtype, array.shape) != (argument.dtype, argument.shape):
         wanted = f"give an array {argument.dtype}{list(argument.shape)} to write into, as the argument is"
         raise BindError(offence("bind", f"args_grad of {v.name} is {describe(array)}", wanted))
+    if not array.flags.writeable:
+        raise BindError(offence("bind", f"args_grad of {v.name} is not writeable", "give an array to write into"))
     return cast("Array", array)
 
 

@@ -31,7 +31,7 @@ class Heads:
     def of(self, out_grads: Any, programs: Programs, outputs: Sequence[Array]) -> Given:
         """Those that `backward` is given: one array, a list, or a dict by name; without any, those known by themselves.
 
-        A loss and, if none are given, a scalar has one by itself; else a gradient must not come through the output.
+        A loss has one by itself, and so has a scalar if none are given; else one is asked for if a gradient needs it.
         """
         if out_grads is not None:
             return _given(self._told(out_grads, outputs))

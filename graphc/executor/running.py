@@ -69,7 +69,7 @@ class Executor:
         """
         if data:
             self._fill(data)
-        programs, self._last = self._programs(is_train), None
+        programs, self._last = self._modes.get(is_train) or self._programs(is_train), None
         run = programs.forward if self._monitor is None else partial(self._monitor.run, programs)
         self.outputs, kept, after = run(*self.arg_dict.values(), *self.aux_dict.values())
         for v, value in zip(programs.updated, after):
@@ -124,6 +124,7 @@ class Executor:
         if training not in self._modes:
             wrt = [self._binding.typed[v] for v in self._binding.gradients]
             self._modes[training] = Programs(self._binding.graph, wrt, self._binding.sizes, training)
+        self._modes[is_train] = self._modes[training]
         return self._modes[training]
 
     @cached_property
@@ -144,6 +145,7 @@ class Executor:
         Raises `BindError` for a wrong shape, and for a name that there is not, unless extra ones are allowed.
         """
         for kind, arrays, values in self._places(arg_params, aux_params):
+            _require_named(kind, values)
             if (extra := sorted(values.keys() - arrays.keys())) and not allow_extra_params:
                 what = f"no {kind} is named {', '.join(extra)}, there are {', '.join(arrays) or 'none'}"
                 way_out = "allow_extra_params=True passes over what is extra"
@@ -164,7 +166,7 @@ class Executor:
         `allow_up_sizing` must allow. Arguments that are not named may change with those that are only if
         `partial_shaping` allows it.
         """
-        given = by_variable("reshape", self._binding.symbol, {name: as_shape(shape) for name, shape in shapes.items()})
+        given = by_variable("reshape", self._binding.symbol, shapes, as_shape)
         return Executor(reshaped(self._binding, given, partial_shaping, allow_up_sizing))
 
     def debug_str(self) -> str:
@@ -174,9 +176,17 @@ class Executor:
         return f"{debug_str(self._binding.symbol)}\nTotal {total} bytes in {len(arrays)} arrays"
 
 
+def _require_named(kind: str, values: object) -> None:
+    """Raise `BindError` unless values are given by name."""
+    if not isinstance(values, Mapping):
+        raise BindError(offence("copy_params_from", f"{type(values).__name__} holds no {kind} by name", "give a dict"))
+
+
 def _require_fitting(what: str, name: str, array: Array, value: Any) -> None:
     """Raise `BindError` unless a value can be written into an array, rounded to its dtype."""
     given = np.asarray(value)
+    if not array.flags.writeable:
+        raise BindError(offence(what, f"{name} is bound to an array that is not writeable", "bind a copy of it"))
     fits = given.dtype is array.dtype or np.can_cast(given.dtype, array.dtype, "same_kind")
     if given.shape != array.shape or not fits:
         offered = f"{name} is bound as {describe(array)}, not {describe(given)}"

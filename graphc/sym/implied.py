@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from graphc.errors import BindError, GraphcError
+from graphc.errors import BindError, DTypeError, GraphcError, ShapeError
 from graphc.graph import Graph, method
 from graphc.node import VAR, Node, topological, variable
 from graphc.ops.control import ITEM
 from graphc.ops.declare import offence
 from graphc.settings import default_float
-from graphc.source import show_source
+from graphc.source import show_source, user_source
 from graphc.sym.infer import Inference, infer, settled_dtypes
 from graphc.sym.record import replay
 from graphc.sym.symbol import Symbol, as_graph, function_of, layer_call, variables
@@ -83,13 +83,20 @@ def infer_type(symbol: Symbol, *args: Any, **dtypes: Any) -> Three[DType]:
     return _three(lambda node: stands_for[node].dtype, graph)
 
 
-def by_variable(what: str, graph: Graph, named: Mapping[str, T]) -> dict[Node, T]:
-    """What is given by name, by variable; an error for a name that no variable has."""
+def by_variable(what: str, graph: Graph, named: Mapping[str, Any], read: Callable[[Any], T]) -> dict[Node, T]:
+    """What is given by name, read and by variable; an error for a name that no variable has, and for what is wrong."""
     known = [v.name for v in graph.inputs]
     if unknown := sorted(named.keys() - set(known)):
         there = f"there are {', '.join(known) or 'none'}"
         raise BindError(offence(what, f"no argument is named {', '.join(unknown)}", there))
-    return {v: named[v.name] for v in graph.inputs if v.name in named}
+    return {v: _read(f"{what}: {v.name}", named[v.name], read) for v in graph.inputs if v.name in named}
+
+
+def _read(what: str, value: Any, read: Callable[[Any], T]) -> T:
+    try:
+        return read(value)
+    except (DTypeError, ShapeError) as error:
+        raise type(error)(f"{what} ({show_source(user_source())}): {error}") from error
 
 
 def _told(
@@ -99,8 +106,8 @@ def _told(
     placed = _placed(what, graph, args) if args else {}
     if twice := placed.keys() & named.keys():
         raise BindError(offence(what, f"{min(twice)} is given by place and by name", "give it once"))
-    told = {name: read(value) for name, value in {**placed, **named}.items() if value is not None}
-    return by_variable(what, graph, told)
+    told = {name: value for name, value in {**placed, **named}.items() if value is not None}
+    return by_variable(what, graph, told, read)
 
 
 def _placed(what: str, graph: Graph, args: Sequence[Any]) -> dict[str, Any]:

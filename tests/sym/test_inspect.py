@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphc import sym
-from graphc.errors import BindError, ShapeError
+from graphc.errors import BindError, DTypeError, ShapeError
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def test_wrong_questions_are_errors(c):
         c.infer_shape(d=(3,))
     with pytest.raises(BindError, match=r"nothing says the shape of b \(.*\); give b="):
         sym.dot(sym.var("a"), sym.var("b")).infer_shape(a=(3,))
-    with pytest.raises(BindError, match=r"x is float64\[3\] .* not int32"):
+    with pytest.raises(DTypeError, match=r"infer_type: b \(test_inspect.py:\d+\): 'zzz' is no dtype"):
+        c.infer_type(b="zzz")
+    with pytest.raises(BindError, match=r"x is float64\[3\] .* not int32; declare it so, or leave x= out"):
         sym.exp(sym.var("x", shape=(3,), dtype="float64")).infer_type(x="int32")
 
 
