@@ -72,8 +72,9 @@ class Executor:
         programs, self._last = self._modes.get(is_train) or self._programs(is_train), None
         run = programs.forward if self._monitor is None else partial(self._monitor.run, programs)
         self.outputs, kept, after = run(*self.arg_dict.values(), *self.aux_dict.values())
-        for v, value in zip(programs.updated, after):
-            np.copyto(self.aux_dict[v.name], value)
+        if after:
+            for v, value in zip(programs.updated, after):
+                np.copyto(self.aux_dict[v.name], value)
         self._last = programs, kept
         return self.outputs
 
