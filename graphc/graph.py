@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import is_
 from typing import Any, TypeVar, overload
 
 from graphc.errors import BindError
-from graphc.node import METHODS, PUBLIC, VAR, Node, topological
+from graphc.node import METHODS, PUBLIC, VAR, Node, make, topological
 from graphc.source import show_source
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -132,6 +133,11 @@ class Graph:
         view.add_nodes_from(self.nodes)
         view.add_edges_from((arg, node) for node in self.nodes for arg in node.args)
         return view
+
+
+def renewed(node: Node, args: tuple[Node, ...]) -> Node:
+    """The node over these arguments: itself where they are its own."""
+    return node if all(map(is_, args, node.args)) else make(node.op, args, node.params)
 
 
 def rewrite(roots: Iterable[Node], rule: Callable[[Node, tuple[Node, ...]], Node]) -> list[Node]:

@@ -377,16 +377,15 @@ def variable(name: str, type: Type | None) -> Node:
 
 def topological(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
     """All nodes that the roots depend on, arguments first; below a node where `stop` holds it does not look."""
-    order: list[Node] = []
-    seen: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
+    order: dict[Node, None] = {}
+    seen: set[Node] = set()
+    stack = list(roots)[::-1]
     while stack:
-        node, ready = stack.pop()
-        if ready:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            if stop is None or not stop(node):
-                stack.extend((arg, False) for arg in reversed(node.args) if id(arg) not in seen)
-    return order
+        node = stack[-1]
+        if node in seen:
+            order[stack.pop()] = None
+            continue
+        seen.add(node)
+        if node.args and (stop is None or not stop(node)):
+            stack += [arg for arg in reversed(node.args) if arg not in seen]
+    return list(order)

@@ -26,7 +26,7 @@ from graphc.ops.movement import view_base
 from graphc.ops.scalar import FOLD
 from graphc.types import Dim, Shape
 
-STATEMENTS = 32  # the most stores in one kernel
+STATEMENTS, VALUES = 32, 4096  # the most stores in one kernel, and about the most that is computed
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ class _Group:
     lowering: Lowering
     statements: list[Statement] = field(default_factory=list[Statement])
     roots: dict[Node, _Lowered] = field(default_factory=dict[Node, _Lowered])
+    computed: set[Node] = field(default_factory=set[Node])
     arrays: set[Node] = field(default_factory=set[Node])  # what it reads and stores
     near: set[Node] = field(default_factory=set[Node])  # these, and what is read beside them
 
@@ -284,9 +285,12 @@ class _Grouping:
         wide = group.space.joined(space)
         if wide is None or len(group.statements) >= STATEMENTS:
             return False
+        if group.statements and len(group.computed.union(self.cones[root])) > VALUES:
+            return False
         lowered = self._lowered(group, root, wide.axes)
         if lowered is None:
             return False
+        group.computed.update(self.cones[root])
         group.arrays |= self._arrays(root)
         group.near.update(*(self.beside[array] for array in self._arrays(root)))
         group.roots[root], group.lowering.home[root] = lowered, lowered.home

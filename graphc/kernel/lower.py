@@ -8,13 +8,13 @@ arguments of the loads, indices and guards whose polynomials name them.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
-from functools import partial
+from functools import cache, partial
 
 from graphc.kernel.kernel import free_axes, indices_of, with_indices
 from graphc.node import CONST, Node, constant, make, topological
 from graphc.ops.arithmetic import MAXIMUM, MINIMUM
 from graphc.ops.scalar import FOLD, INDEX, LOAD, Guards, index_value
-from graphc.types import INT64, Dim, Extent, Shape, extent_symbols, substitute
+from graphc.types import INT64, Dim, DType, Extent, Shape, extent_symbols, substitute
 
 Index = tuple[Extent, ...]
 Demand = tuple[Node, Index, Guards]
@@ -75,7 +75,7 @@ class Lowering:
             found = self._memo.get(wanted)
             if found is None:
                 missing.append(wanted)
-                return constant(0, wanted[0].dtype)
+                return _any(wanted[0].dtype)
             return found
 
         if node.op is CONST and not node.shape:
@@ -201,6 +201,12 @@ class Lowering:
         """The places that polynomials name: their numbers among the arguments, and these."""
         found = sorted({s for index in indices for s in extent_symbols(index) if s in self._named}, key=_number)
         return {s: Dim.symbol(f"${k}") for k, s in enumerate(found)}, tuple([self._named[s] for s in found])
+
+
+@cache
+def _any(dtype: DType) -> Node:
+    """What stands for an element that is not known yet."""
+    return constant(0, dtype)
 
 
 def linear(index: Index, shape: Shape) -> Extent:

@@ -2,7 +2,7 @@
 
 Outputs are stored, and what a library call reads or writes, and reductions over an outer axis, which are known
 only when a kernel ends. So is a costly value that would be computed again and again: broadcast over an outer
-axis, read shifted, or put together of many parts.
+axis, read shifted, put together of many parts, or at the end of a long chain.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from graphc.types import Shape, product
 
 RECOMPUTE_LIMIT = 12  # flops of one element above which a value is stored rather than computed twice
 WINDOW_LIMIT = 36  # the same, of all its elements in overlapping windows
+DEEP = 1024  # the longest chain of numbers that is computed in one kernel: LLVM takes the square of its length
 TRANSCENDENTAL = 20  # what an elementary function counts for
 CHOICE = 4  # and to find out which part of a concat an element is of, for each part but one
 REDUCTION = 1000  # what a fold counts for, and the most that anything does
@@ -32,12 +33,15 @@ def must_store(graph: Graph, classes: AxisClasses, fuse: bool) -> set[Node]:
     stored = set(graph.outputs)
     rows: dict[Node, frozenset[int]] = {}  # the axes folded below a node, as rows
     weight: dict[Node, int] = {}
+    depth: dict[Node, int] = {}
     shared = {node for node, users in graph.uses().items() if len(users) > 1}
     for node in graph.nodes:
         weight[node] = _weight(node, weight, stored)
+        depth[node] = 1 + max([depth[arg] for arg in node.args if arg not in stored], default=0)
         often = {view_base(arg) for arg in node.args if _is_read_too_often(arg, node, weight, shared, stored)}
         stored |= {node} if often and classes.parts(node) else often
-        if node.op is CONCAT and node in shared and weight[node] >= RECOMPUTE_LIMIT:
+        is_put_together, is_deep = node.op is CONCAT and node in shared, not node.shape and depth[node] > DEEP
+        if (is_put_together or is_deep) and weight[node] >= RECOMPUTE_LIMIT:
             stored.add(node)
         if node.op is SLIDE or node.op is UNSLIDE:
             stored |= {view_base(x) for x in _read_in_many_windows(node, weight)}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from graphc.graph import Graph
-from graphc.node import Node, make
+from graphc.graph import Graph, renewed
+from graphc.node import Node
 from graphc.ops.contraction import CONTRACT, Pairing, pairing
 from graphc.ops.movement import Axes
 from graphc.ops.reduction import SUM
@@ -18,7 +18,7 @@ def sum_batches(graph: Graph) -> Graph:
     def rule(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op is SUM and args[0].op is CONTRACT and node.args[0] not in shared and _is_batch(node, args[0]):
             return _with_more_terms(args[0], cast("Axes", node.params[0]))
-        return make(node.op, args, node.params) if args else node
+        return renewed(node, args)
 
     return graph.rebuild(rule)
 

@@ -18,7 +18,7 @@ from itertools import repeat
 from typing import cast
 
 from graphc.autodiff.keep import TYPICAL
-from graphc.graph import Graph
+from graphc.graph import Graph, renewed
 from graphc.node import Node, make
 from graphc.ops.checkpoint import is_kept
 from graphc.ops.control import ITEM, LOOP, Loop, items, iterations
@@ -138,7 +138,7 @@ class _Rewriting:
             return node
         if node.op is ITEM and node.args[0] in self.results:
             return self.results[node.args[0]].get(cast("int", node.params[0]), node)
-        return make(node.op, args, node.params) if args else node
+        return renewed(node, args)
 
     def _segmented(self, node: Node, args: tuple[Node, ...]) -> Mapping[int, Node]:
         """The results of a loop that are still needed, by loops over its segments."""

@@ -7,8 +7,8 @@ not lie in memory as one, or not as generated code takes it, a transposed copy o
 
 from __future__ import annotations
 
-from graphc.graph import Graph
-from graphc.node import VAR, Node, make
+from graphc.graph import Graph, renewed
+from graphc.node import VAR, Node
 from graphc.ops.contraction import CONTRACT, Pairing, lies_as_matrix, operands, pairing, summed_products
 from graphc.ops.movement import EXPAND, RESHAPE, TRANSPOSE, Axes
 from graphc.ops.product import Product, is_generated
@@ -27,7 +27,7 @@ def arrange_contractions(graph: Graph, library: bool = True) -> Graph:
 
     def rule(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op is not CONTRACT:
-            return make(node.op, args, node.params) if args else node
+            return renewed(node, args)
         pairs, args = absorb_transposes(pairing(node), args)
         new = CONTRACT(*args, **pairs._asdict())
         if new.dtype.name not in FLOATS or _is_vector_like(new):

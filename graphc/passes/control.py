@@ -10,7 +10,7 @@ from dataclasses import replace
 from operator import is_
 from typing import cast
 
-from graphc.graph import Graph
+from graphc.graph import Graph, renewed
 from graphc.node import Node, make, topological, variable
 from graphc.ops.control import ITEM, LOOP, SWITCH, Loop, LoopParams, items, subgraphs
 from graphc.ops.movement import EXPAND, TRANSPOSE
@@ -36,7 +36,7 @@ def inside_control(graph: Graph, run: Callable[[Graph], Graph]) -> Graph:
             body, cond, *rest = node.params
             found = (run(cast("Graph", body)), None if cond is None else run(cast("Graph", cond)), *rest)
             return make(LOOP, args, found)
-        return make(node.op, args, node.params) if args else node
+        return renewed(node, args)
 
     return graph.rebuild(rule) if any(node.op.kind == "control" for node in graph.nodes) else graph
 
@@ -134,7 +134,7 @@ def _with_loops(graph: Graph, change: Callable[[Loop], Node]) -> Graph:
     """Each loop replaced by what a function makes of it."""
 
     def rule(node: Node, args: tuple[Node, ...]) -> Node:
-        node = make(node.op, args, node.params) if args else node
+        node = renewed(node, args)
         return change(Loop.of(node)) if node.op is LOOP else node
 
     return graph.rebuild(rule) if any(node.op is LOOP for node in graph.nodes) else graph
@@ -202,7 +202,7 @@ def _prune(graph: Graph) -> Graph:
             return new
         if node.op is ITEM:
             return results[node.args[0]][cast("int", node.params[0])]
-        return make(node.op, args, node.params) if args else node
+        return renewed(node, args)
 
     return graph.rebuild(rule)
 

@@ -9,8 +9,8 @@ from graphc.ops.copy import COPY
 
 def separate_outputs(graph: Graph) -> Graph:
     """Copy the outputs that are variables or constants, or that came before."""
-    outputs: list[Node] = []
+    outputs: dict[Node, None] = {}
     for number, node in enumerate(graph.outputs):
-        shared = node.op.kind == "source" or any(node is other for other in outputs)
-        outputs.append(COPY(node, number=number) if shared else node)
+        shared = node.op.kind == "source" or node in outputs
+        outputs[COPY(node, number=number) if shared else node] = None
     return Graph(graph.inputs, tuple(outputs))

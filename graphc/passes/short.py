@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import reduce
 from itertools import product as indices
 
-from graphc.graph import Graph
+from graphc.graph import Graph, renewed
 from graphc.node import Node, make
 from graphc.ops.arithmetic import ADD, MAXIMUM, MINIMUM, MULTIPLY
 from graphc.ops.movement import EXPAND, RESHAPE, TRANSPOSE, Axes, reshape_groups
@@ -30,7 +30,7 @@ def write_out_short_reductions(graph: Graph) -> Graph:
     windows = _axes_of_windows(graph.nodes)
 
     def rule(node: Node, args: tuple[Node, ...]) -> Node:
-        new = make(node.op, args, node.params) if args else node
+        new = renewed(node, args)
         return _written_out(new) if _is_short(node, windows) else new
 
     return graph.rebuild(rule)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.graph import Graph
+from graphc.graph import Graph, renewed
 from graphc.node import CONST, PUBLIC, Node, Op, Params, constant, make
 from graphc.ops.declare import uniform
 from graphc.ops.movement import fill
@@ -40,9 +40,21 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
 Bindings = dict[str, Node]
 
 
-def simplify(graph: Graph, fast_math: bool = False) -> Graph:
-    """The same function with fewer and cheaper nodes; `fast_math` adds the rules that are not exact."""
-    return graph.rebuild(lambda node, args: build(node.op, args, node.params, fast_math) if args else node)
+def simplify(graph: Graph, fast_math: bool = False, simple: set[Node] | None = None) -> Graph:
+    """The same function with fewer and cheaper nodes; `fast_math` adds the rules that are not exact.
+
+    Nodes in `simple` are known to be what they can be, and those that are found so are put there.
+    """
+    known: set[Node] = set() if simple is None else simple
+
+    def rule(node: Node, args: tuple[Node, ...]) -> Node:
+        node = renewed(node, args)
+        if args and node not in known:
+            node = build(node.op, args, node.params, fast_math)
+            known.add(node)
+        return node
+
+    return graph.rebuild(rule)
 
 
 def build(op: Op, args: tuple[Node, ...], params: Params, fast_math: bool = False) -> Node:

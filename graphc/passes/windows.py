@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from graphc.graph import Graph
-from graphc.node import Node, make
+from graphc.graph import Graph, renewed
+from graphc.node import Node
 from graphc.ops.contraction import CONTRACT
 from graphc.ops.copy import AGAIN
 from graphc.ops.movement import RESHAPE, TRANSPOSE, view_base
@@ -32,7 +32,7 @@ def part_windows(graph: Graph) -> Graph:
 
     def rule(node: Node, args: tuple[Node, ...]) -> Node:
         found = tuple(map(own, args, node.args)) if node.op is CONTRACT else args
-        return make(node.op, found, node.params) if args else node
+        return renewed(node, found)
 
     return graph.rebuild(rule)
 

@@ -202,3 +202,13 @@ def test_what_many_concats_put_together_is_stored_on_the_way():
         y = sym.concat([y, sym.var(f"y{k}", shape=(5, 3), dtype="float32")], axis=1)
         outputs.append(sym.sum(sym.exp(y)))
     assert max(len(kernel.values) for kernel in kernels(outputs)) < 30
+
+
+def test_long_chains_of_numbers_are_cut_into_kernels_of_a_bounded_size():
+    x, w = sym.var("x", shape=()), sym.var("w", shape=())
+    y = x
+    for _ in range(2000):
+        y = sym.sin(y * w) + 0.1 * y
+    found = kernels([y, *graphc.grad(y, [x, w])])
+    assert 3 < len(found) < 20
+    assert max(len(kernel.values) for kernel in found) < 6000
