@@ -9,19 +9,15 @@
 [array(28.), array([ 0.,  4.,  8., 12.])]
 """
 
-from graphc import executor as _executor  # registers bind, simple_bind and eval
-from graphc import optim, sym
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from graphc import late, optim, sym
 from graphc.autodiff.api import grad, hessian, hvp, jacobian, jvp, vjp
 from graphc.batching.api import vmap
-from graphc.check import check_gradient
 from graphc.errors import BindError, DTypeError, GradientError, GraphcError, InternalError, IterationError, ShapeError
 from graphc.graph import Graph
 from graphc.interpret import interpret
-from graphc.io import pickling as _pickling  # noqa: F401  # pyright: ignore[reportUnusedImport]  (registers itself)
-from graphc.io.export import export
-from graphc.io.json import load, save
-from graphc.io.mxnet.params import load_params, save_params
-from graphc.io.mxnet.symbol import load_checkpoint, save_checkpoint
 from graphc.kernel.cost import Cost
 from graphc.node import Node
 from graphc.passes.api import freeze, simplify
@@ -32,7 +28,13 @@ from graphc.state import State, state
 from graphc.sym.control import checkpoint
 from graphc.types import Dim, Type
 
-Executor = _executor.Executor
+if TYPE_CHECKING:
+    from graphc.check import check_gradient
+    from graphc.executor import Executor
+    from graphc.io.export import export
+    from graphc.io.json import load, save
+    from graphc.io.mxnet.params import load_params, save_params
+    from graphc.io.mxnet.symbol import load_checkpoint, save_checkpoint
 
 __version__ = "0.1.0"
 
@@ -84,3 +86,15 @@ __all__ = [
     "vmap",
     "why",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What is imported when it is asked for."""
+    if name not in late.NAMES:
+        raise AttributeError(f"graphc has no {name!r}")
+    globals()[name] = found = getattr(import_module(late.NAMES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import graphc
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "graphc"
 
@@ -30,6 +32,7 @@ LAYERS = [
     ["codegen"],
     ["runtime"],
     ["check", "executor", "interpret", "io", "optim"],
+    ["late"],
     ["__init__", "__main__"],
 ]
 HEAVY = {"networkx", "matplotlib", "scipy", "platformdirs"}  # may be imported inside a function, and only there
@@ -64,6 +67,17 @@ def test_importing_graphc_loads_no_heavy_package():
     script = f"import sys, graphc; print(*sorted({HEAVY} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+def test_importing_graphc_loads_neither_executors_nor_files():
+    script = "import sys, graphc; print(*(m for m in sys.modules if m.startswith(('graphc.executor', 'graphc.io'))))"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+def test_all_public_names_are_there():
+    assert set(graphc.__all__) <= set(dir(graphc))
+    assert all(hasattr(graphc, name) for name in graphc.__all__)
 
 
 @every_module

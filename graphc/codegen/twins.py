@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SHORT = 2000  # characters below which a call saves nothing
 INLINE = "alwaysinline"
 _PLACE = re.compile(r"%place(\d+)")
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """A function, in whose body `%place0`, `%place1`, … stand for numbers."""
 
     name: str

@@ -6,7 +6,6 @@ a token: what is loaded where it lives holds the variable itself, elsewhere one 
 
 from __future__ import annotations
 
-import copyreg
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -55,7 +54,8 @@ def _register(node: Node, token: str) -> Node:
 # -- what pickle is told ----------------------------------------------------------------------------
 
 
-def _reduce_node(node: Node) -> tuple[Any, ...]:
+def reduce_node(node: Node) -> tuple[Any, ...]:
+    """How a node is made again."""
     return unpack_node, _pack([node])
 
 
@@ -65,7 +65,8 @@ def unpack_node(data: Data, tokens: Sequence[str]) -> Node:
     return node
 
 
-def _reduce_function(function: Any) -> tuple[Any, ...]:
+def reduce_function(function: Any) -> tuple[Any, ...]:
+    """How a function is made again."""
     packed = _pack((*function.inputs, *function.outputs))
     return unpack_function, (*packed, len(function.inputs), function.structure, function.options)
 
@@ -74,7 +75,3 @@ def unpack_function(data: Data, tokens: Sequence[str], inputs: int, structure: T
     """The function that was pickled, compiled for this machine."""
     nodes = unpack(data, tokens)
     return Function(tuple(nodes[:inputs]), unflatten(structure, nodes[inputs:]), options)
-
-
-copyreg.pickle(Node, _reduce_node)
-copyreg.pickle(Function, _reduce_function)  # type: ignore[arg-type]

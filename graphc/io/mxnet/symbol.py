@@ -13,7 +13,7 @@ from graphc.io.mxnet.read import read_symbol
 from graphc.io.mxnet.text import read_text, write_text
 from graphc.io.mxnet.write import write_symbol
 from graphc.io.weights import Arrays, PathLike, replace_file
-from graphc.node import PUBLIC, Node
+from graphc.node import Node
 from graphc.sym.symbol import as_graph
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_json", "load_symbol", "save", "save_checkpoint", "tojson"]
@@ -67,9 +67,6 @@ def load_symbol(path: PathLike, variables: Mapping[str, Node] | None = None) -> 
     except (GraphcError, UnicodeDecodeError) as error:
         kind = BindError if isinstance(error, BindError) else GraphcError
         raise kind(f"{path.name}: {error}") from error
-
-
-PUBLIC["load_symbol"], PUBLIC["load_json"] = load_symbol, load_json  # `sym.load` and `sym.load_json`
 
 
 # -- checkpoints ------------------------------------------------------------------------------------
