@@ -7,6 +7,7 @@ all extents; a plan once for each set of them.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -342,16 +343,16 @@ def total_size(program: Program) -> Extent:
 def place(slabs: list[Slab]) -> tuple[list[int], int]:
     """Offsets such that what lives at the same time does not overlap, large ones first; and the bytes in all."""
     offsets = [0] * len(slabs)
-    placed: list[int] = []
+    placed: list[tuple[int, int]] = []  # offsets and slabs, in order
     for k in sorted(range(len(slabs)), key=lambda k: -slabs[k].size):  # type: ignore[operator]
         offset = 0
-        for other in sorted(placed, key=offsets.__getitem__):
+        for _, other in placed:
             meets = slabs[other].first <= slabs[k].last and slabs[k].first <= slabs[other].last
             if meets and offset + slabs[k].size > offsets[other]:  # type: ignore[operator]
                 offset = max(offset, _aligned(offsets[other] + slabs[other].size))  # type: ignore[operator]
         offsets[k] = offset
-        placed.append(k)
-    return offsets, max((_aligned(offsets[k] + slabs[k].size) for k in placed), default=0)  # type: ignore[operator]
+        insort(placed, (offset, k))
+    return offsets, max((_aligned(offsets[k] + slabs[k].size) for _, k in placed), default=0)  # type: ignore[operator]
 
 
 def _aligned(size: int) -> int:
