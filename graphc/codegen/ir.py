@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,8 +52,7 @@ def literal(value: object, dtype: np.dtype) -> str:
     return f"0x{struct.pack('>d', float(number)).hex().upper()}"  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """An SSA value or a constant: its text, its dtype, and how many lanes it has (1: uniform)."""
 
     text: str
@@ -68,8 +68,7 @@ class Value:
         return self.text[0] not in "%@"
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(NamedTuple):
     """An address of elements of one dtype."""
 
     text: str

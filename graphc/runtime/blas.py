@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,8 @@ def _candidates() -> Iterator[str]:
     package = Path(np.__file__).parent
     for folder in (package.parent / "numpy.libs", package / ".dylibs"):
         yield from map(str, sorted(folder.glob("*openblas*")))
-    yield from filter(None, map(ctypes.util.find_library, ("openblas", "cblas", "blas")))
+    find = import_module("ctypes.util").find_library  # which starts other programs, and loads what that takes
+    yield from filter(None, map(find, ("openblas", "cblas", "blas")))
 
 
 def _address(library: ctypes.CDLL, name: str) -> int:
