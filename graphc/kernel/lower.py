@@ -69,9 +69,11 @@ class Lowering:
         node, index, guards = demand
 
         def read(i: int, at: Index, more: Guards = ()) -> Node:
-            moved = self._axes_in(at)
-            kept = tuple(g for g in dict.fromkeys((*guards, *more)) if self._axes_in(g[:1]) & moved)
-            wanted = (node.args[i], at, kept)  # a guard on axes that the element does not depend on guards nothing
+            kept: Guards = ()
+            if guards or more:  # a guard on axes that the element does not depend on guards nothing
+                moved = self._axes_in(at)
+                kept = tuple([g for g in dict.fromkeys((*guards, *more)) if self._axes_in(g[:1]) & moved])
+            wanted = (node.args[i], at, kept)
             found = self._memo.get(wanted)
             if found is None:
                 missing.append(wanted)
