@@ -22,11 +22,12 @@ def main() -> None:
     options = _options()
     chosen = [w for w in workloads.full() if _named(w.title, options.workloads)]
     peers = [peer for peer in PEERS if not options.peers or peer.name in options.peers]
-    core = max(os.sched_getaffinity(0))
-    plan = Plan(options.rounds or 5, 0.02, core) if options.quick else Plan(options.rounds or 15, 0.1, core)
-    machine = _given(options.machine) if options.machine else _measured(core)
+    cores = sorted(os.sched_getaffinity(0))[-options.threads :]
+    rounds, seconds = (5, 0.02) if options.quick else (15, 0.1)
+    plan = Plan(options.rounds or rounds, seconds, cores)
+    machine = _given(options.machine) if options.machine else _measured(cores[-1])
     with TemporaryDirectory() as scratch:
-        os.environ.update(settings(scratch))
+        os.environ.update(settings(scratch, options.threads))
         report = Report(machine, chosen, run(chosen, peers, plan, say))
     print(report)
     if options.json:
@@ -43,6 +44,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", metavar="WORD", help="only those with such a word in their title")
     parser.add_argument("--peers", nargs="+", choices=[peer.name for peer in PEERS], help="only these")
     parser.add_argument("--rounds", type=int, help="batches of each peer (15; 5 with --quick)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each peer, on so many cores (1)")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter batches")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
     parser.add_argument("--machine", type=Path, metavar="FILE", help="take the machine's limits from such a file")

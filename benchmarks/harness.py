@@ -18,11 +18,11 @@ PATIENCE = 600  # seconds for an answer
 
 @dataclass(frozen=True)
 class Plan:
-    """How many rounds, how long a batch, on which core."""
+    """How many rounds, how long a batch, on which cores, one for each thread."""
 
     rounds: int
     batch_seconds: float
-    core: int
+    cores: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class _Remote:
         spawn = multiprocessing.get_context("spawn")
         self.pipe, end = spawn.Pipe()
         self.process = spawn.Process(
-            target=serve, args=(end, self.peer, self.plan.core, self.plan.batch_seconds), daemon=True
+            target=serve, args=(end, self.peer, self.plan.cores, self.plan.batch_seconds), daemon=True
         )
         self.process.start()
         end.close()

@@ -51,11 +51,12 @@ PEERS = (
 )
 
 
-def settings(scratch: str) -> dict[str, str]:
-    """The environment of every worker: one thread, caches that start empty, float64 where the input is."""
-    threads = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM")
-    return {f"{name}_NUM_THREADS": "1" for name in threads} | {
-        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+def settings(scratch: str, threads: int) -> dict[str, str]:
+    """The environment of every worker: its threads, caches that start empty, float64 where the input is."""
+    pools = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "VECLIB_MAXIMUM")
+    several = "true" if threads > 1 else "false"
+    return {f"{name}_NUM_THREADS": str(threads) for name in pools} | {
+        "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={several} intra_op_parallelism_threads={threads}",
         "JAX_PLATFORMS": "cpu",
         "JAX_ENABLE_X64": "1",
         "TORCHINDUCTOR_COMPILE_THREADS": "1",

@@ -1,10 +1,10 @@
-"""One peer in a process of its own, pinned to a core: it prepares a workload, then times a batch when asked."""
+"""One peer in a process of its own, pinned to its cores: it prepares a workload, then times a batch when asked."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -25,12 +25,13 @@ class Failed:
     reason: str
 
 
-def serve(pipe: Connection, peer: Peer, core: int, batch_seconds: float) -> None:
+def serve(pipe: Connection, peer: Peer, cores: Sequence[int], batch_seconds: float) -> None:
     """Send the peer's version, then an answer a request: a workload is prepared, for None a batch is timed."""
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     os.environ.update({name: os.path.expandvars(value) for name, value in peer.environment})
     pipe.send(_attempt(_import, peer))
-    timed = _Timed(peer, batch_seconds)
+    # On a core of its own a process's time is the wall's, less what other processes took of it.
+    timed = _Timed(peer, batch_seconds, time.process_time if len(cores) == 1 else time.perf_counter)
     while True:
         workload: Workload | None = pipe.recv()
         pipe.send(_attempt(timed.prepare, workload) if workload else _attempt(timed.batch))
@@ -39,8 +40,9 @@ def serve(pipe: Connection, peer: Peer, core: int, batch_seconds: float) -> None
 class _Timed:
     """The workload prepared last: a statement that calls and waits, and how many of them make a batch."""
 
-    def __init__(self, peer: Peer, batch_seconds: float) -> None:
+    def __init__(self, peer: Peer, batch_seconds: float, clock: Callable[[], float]) -> None:
         self.peer = peer
+        self.clock = clock
         self.batch_seconds = batch_seconds
         self.timer = Timer()
         self.number = 1
@@ -59,8 +61,7 @@ class _Timed:
             raise ArithmeticError(wrong)
         wait = self.peer.wait and "[0]" * several + self.peer.wait  # the results of one program are ready together
         statement = f"call({', '.join(arrays)}){wait}"
-        # On a core of its own a process's time is the wall's, less what other processes took of it.
-        self.timer = Timer(statement, timer=time.process_time, globals=arrays | {"call": call})
+        self.timer = Timer(statement, timer=self.clock, globals=arrays | {"call": call})
         self.number = self._calls_in_a_batch()
         return seconds
 

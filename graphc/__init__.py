@@ -22,6 +22,7 @@ from graphc.kernel.cost import Cost
 from graphc.node import Node
 from graphc.passes.api import freeze, simplify
 from graphc.runtime.function import Function, compile
+from graphc.runtime.pool import set_threads, threads
 from graphc.settings import default_float, set_default_float, use_default_float
 from graphc.show import cost, formula, to_dot, to_text, why
 from graphc.state import State, state
@@ -76,9 +77,11 @@ __all__ = [
     "save_checkpoint",
     "save_params",
     "set_default_float",
+    "set_threads",
     "simplify",
     "state",
     "sym",
+    "threads",
     "to_dot",
     "to_text",
     "use_default_float",

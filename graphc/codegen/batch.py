@@ -63,13 +63,14 @@ class BatchedNest(Nest):
         if depth < len(self.outer) - 1:
             super()._loop(depth)
             return
-        count = self.indices.number(self._extent(self.axis.extent))
+        start, stop = self._range(self.axis)
 
         def body(first: Value, _: list[Value]) -> list[Value]:
-            self._take_batch(first, self.e.minimum(self.e.sub(count, first), self.batch))
+            rows = self.e.minimum(self.e.sub(self.indices.number(stop), first), self.batch)
+            self._take_batch(first, rows)
             return []
 
-        self.e.loop(0, self._extent(self.axis.extent), self.batch, [], body)
+        self.e.loop(start, stop, self.batch, [], body)
 
     def _take_batch(self, first: Value, rows: Value) -> None:
         mask = self.over_rows.first_lanes(rows, self.batch)

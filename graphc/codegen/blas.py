@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 
-from graphc.codegen.emit import ADDRESS, INT32, INT64, Emitter, Pointer, Value
+from graphc.codegen.emit import ADDRESS, INT32, INT64, Emitter, Value
+from graphc.codegen.indices import Evaluate
+from graphc.codegen.parallel import Span
 from graphc.codegen.product import Operands, emit_product
 from graphc.node import Node
 from graphc.ops.contraction import batch_strides, pairing, summed_products
 from graphc.ops.product import Lying, Product, is_generated
 from graphc.types import Extent, product
 
+Range: TypeAlias = "tuple[Value | int, Value | int]"
+
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
 
 
 def emit_contraction(
-    e: Emitter,
-    node: Node,
-    operands: tuple[Pointer, Pointer],
-    result: Pointer,
-    evaluate: Callable[[Extent], Value | int],
-    integer: np.dtype,
+    e: Emitter, node: Node, places: Operands, evaluate: Evaluate, integer: np.dtype, part: Mapping[str, Span]
 ) -> None:
-    """All its products; `integer` is BLAS's."""
+    """All its products, or of a part those of a range of the batch, of rows or of columns; `integer` is BLAS's."""
     (a, _), pairs, matrices = node.args, pairing(node), Product.of(node)
     summed = pairs.axes_a[: summed_products(node)]
     kept = [product(node.shape[axis + 1 :]) for axis in range(len(pairs.batch_a))]
@@ -34,18 +34,21 @@ def emit_contraction(
     def one(at: Operands, index: Sequence[Value]) -> None:
         more = reduce(e.or_, index[len(kept) :], e.const(0, INT64))
         if is_generated(node):
-            emit_product(e, matrices, at, evaluate, more)
+            emit_product(e, matrices, at, evaluate, more, part)
         else:
             _call(e, matrices, at, evaluate, more, integer)
 
-    _over_batch(e, [a.shape[axis] for axis in (*pairs.batch_a, *summed)], steps, (*operands, result), evaluate, one)
+    ranges: list[Range] = [(0, evaluate(a.shape[axis])) for axis in (*pairs.batch_a, *summed)]
+    if "batch" in part:
+        ranges[0] = part["batch"]
+    _over_batch(e, ranges, steps, places, evaluate, one)
 
 
 def _call(
     e: Emitter,
     matrices: Product,
     at: Operands,
-    evaluate: Callable[[Extent], Value | int],
+    evaluate: Evaluate,
     more: Value,
     integer: np.dtype,
 ) -> None:
@@ -73,22 +76,21 @@ def _call(
 
 def _over_batch(
     e: Emitter,
-    extents: Sequence[Extent],
+    ranges: Sequence[Range],
     steps: Sequence[Sequence[Extent]],
     at: Operands,
-    evaluate: Callable[[Extent], Value | int],
+    evaluate: Evaluate,
     one: Callable[[Operands, Sequence[Value]], None],
     index: Sequence[Value] = (),
 ) -> None:
     """Nested loops over some axes, with the three addresses moved along."""
-    if not extents:
+    if not ranges:
         one(at, index)
         return
 
     def body(i: Value, _: list[Value]) -> list[Value]:
         a, b, c = (e.offset(x, e.mul(i, evaluate(step[0]))) for x, step in zip(at, steps, strict=True))
-        _over_batch(e, extents[1:], [step[1:] for step in steps], (a, b, c), evaluate, one, (*index, i))
+        _over_batch(e, ranges[1:], [step[1:] for step in steps], (a, b, c), evaluate, one, (*index, i))
         return []
 
-    count = evaluate(extents[0])
-    e.loop(0, count if isinstance(count, int) else e.convert(count, INT64), 1, [], body)
+    e.loop(*ranges[0], 1, [], body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphc.codegen.emit import INT32, INT64, Emitter, Pointer, Value
@@ -12,6 +12,7 @@ from graphc.ops.scalar import Guards
 from graphc.types import Dim, Extent, Quotient, extent_symbols, product
 
 Symbols = Mapping[str, Value | int]
+Evaluate = Callable[[Extent], Value | int]
 
 
 @dataclass
@@ -121,3 +122,9 @@ class Indices:
         if isinstance(a, int) and isinstance(b, int):
             return a + b
         return self.e.add(a, b) if isinstance(a, Value) else self.e.add(b, a)
+
+
+def evaluator(e: Emitter, symbols: Symbols) -> Evaluate:
+    """Evaluates extents, given the values of their symbols."""
+    indices = Indices(e, "")
+    return lambda extent: indices.evaluate(extent, symbols)

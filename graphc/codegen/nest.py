@@ -13,7 +13,9 @@ from dataclasses import replace
 from graphc.codegen.access import Access
 from graphc.codegen.emit import INT64, Emitter, Pointer, Value
 from graphc.codegen.indices import Indices, Lanes
-from graphc.kernel.kernel import Kernel, Statement
+from graphc.codegen.parallel import Span
+from graphc.kernel.collapse import coefficient
+from graphc.kernel.kernel import Axis, Kernel, Statement
 from graphc.kernel.phases import Phase, Phases
 from graphc.node import Literal, Node, Op
 from graphc.types import DType, Extent
@@ -34,7 +36,9 @@ class Nest:
         pointer: Callable[[Node], Pointer],
         row_buffer: Callable[[Node], Pointer],
         extents: Mapping[str, Value],
+        span: Span | None = None,
     ) -> None:
+        """The whole of it, or that from one index of the outermost axis up to another."""
         self.e = e
         self.kernel = kernel
         self.phases = phases.phases
@@ -42,6 +46,7 @@ class Nest:
         self.outer = kernel.axes[:-1]
         self.lane = kernel.lane
         self.lane_name = kernel.lane.name if kernel.lane else ""
+        self.span = span
         self.axes: dict[str, Value | int] = dict(extents)
         self.values: dict[Node, Value] = {}  # uniform values
         self.indices = Indices(e, self.lane_name)
@@ -59,6 +64,10 @@ class Nest:
 
     def _extent(self, extent: Extent) -> Value | int:
         return self.indices.evaluate(extent, self.axes)
+
+    def _range(self, axis: Axis) -> tuple[Value | int, Value | int]:
+        """Where the loop of an axis starts and stops."""
+        return self.span if self.span and axis is self.kernel.axes[0] else (0, self._extent(axis.extent))
 
     # -- the loops around a row -----------------------------------------------------------------
 
@@ -80,7 +89,7 @@ class Nest:
             self._outer(depth + 1)
             return []
 
-        self.e.loop(0, self._extent(axis.extent), 1, [], body)
+        self.e.loop(*self._range(axis), 1, [], body)
 
     def _depth(self, node: Node) -> int:
         return max((k + 1 for k, axis in enumerate(self.outer) if axis.name in self.free[node]), default=0)
@@ -108,9 +117,9 @@ class Nest:
 
     def _pass(self, phase: Phase) -> None:
         assert self.lane is not None
-        e, extent, width = self.e, self._extent(self.lane.extent), self.width
+        e, (first, last), width = self.e, self._range(self.lane), self.width
         uniform = self._splat_uniform(phase, width)
-        unroll = self._unroll(phase, extent, width)
+        unroll = self._unroll(phase, last, width)
         start = [self._identity(fold, width) for fold in phase.folds for _ in range(unroll)]
 
         def full(i: Value, held: list[Value]) -> list[Value]:
@@ -121,18 +130,18 @@ class Nest:
             return [vectors[f] for f in range(len(phase.folds)) for vectors in after]
 
         def rest(i: Value, held: list[Value]) -> list[Value]:
-            mask = self.indices.first_lanes(e.sub(self.indices.number(extent), i), width)
+            mask = self.indices.first_lanes(e.sub(self.indices.number(last), i), width)
             return self._step(phase, self._vector(i, mask, uniform), held)
 
-        whole = self._whole(extent, width * unroll)
-        held = self._in_blocks(phase, whole, width * unroll, start, full)
+        whole = self._whole(first, last, width * unroll)
+        held = self._in_blocks(phase, first, whole, width * unroll, start, full)
         held = [
             self._combine(reduction_of(fold), held[f * unroll : (f + 1) * unroll]) for f, fold in enumerate(phase.folds)
         ]
-        if isinstance(whole, int) and isinstance(extent, int) and extent <= SHORT_ROW and _size(phase) <= MEDIUM_BODY:
-            held = self._pieces(phase, whole, extent, held)
-        elif whole is not extent and whole != extent:
-            held = e.loop(whole, extent, width, held, rest)
+        if isinstance(whole, int) and isinstance(last, int) and last <= SHORT_ROW and _size(phase) <= MEDIUM_BODY:
+            held = self._pieces(phase, whole, last, held)
+        elif whole is not last and whole != last:
+            held = e.loop(whole, last, width, held, rest)
         for fold, vector in zip(phase.folds, held, strict=True):
             self.values[fold] = self._reduce_lanes(reduction_of(fold), vector)
 
@@ -147,12 +156,18 @@ class Nest:
         return held
 
     def _in_blocks(
-        self, phase: Phase, whole: Value | int, stride: int, start: list[Value], body: Callable[..., list[Value]]
+        self,
+        phase: Phase,
+        first: Value | int,
+        whole: Value | int,
+        stride: int,
+        start: list[Value],
+        body: Callable[..., list[Value]],
     ) -> list[Value]:
         """The main loop. Long sums are taken in blocks whose sums are added up: rounding errors do not pile up."""
         span, e = stride * BLOCK, self.e
         if not phase.folds or (isinstance(whole, int) and whole <= span):
-            return e.loop(0, whole, stride, start, body)
+            return e.loop(first, whole, stride, start, body)
         folds = [fold for fold in phase.folds for _ in range(len(start) // len(phase.folds))]
 
         def block(i: Value, totals: list[Value]) -> list[Value]:
@@ -160,18 +175,18 @@ class Nest:
             sums = e.loop(i, stop, stride, start, body)
             return [self._pair(reduction_of(f), a, b) for f, a, b in zip(folds, totals, sums, strict=True)]
 
-        return e.loop(0, whole, span, start, block)
+        return e.loop(first, whole, span, start, block)
 
-    def _whole(self, extent: Value | int, stride: int) -> Value | int:
-        """How much of the lane the unmasked loop covers."""
-        if isinstance(extent, int):
-            return extent - extent % stride
-        return self.e.sub(extent, self.e.rem(extent, stride))
+    def _whole(self, first: Value | int, last: Value | int, stride: int) -> Value | int:
+        """Where the unmasked loop stops."""
+        if isinstance(last, int):
+            return last - last % stride
+        return self.e.sub(last, self.e.rem(self.e.sub(last, first) if isinstance(first, Value) else last, stride))
 
-    def _unroll(self, phase: Phase, extent: Value | int, width: int) -> int:
+    def _unroll(self, phase: Phase, last: Value | int, width: int) -> int:
         size = _size(phase)
         most = 1 if size > LARGE_BODY else 2 if size > MEDIUM_BODY else 4
-        return max(1, min(most, extent // width)) if isinstance(extent, int) else most
+        return max(1, min(most, last // width)) if isinstance(last, int) else most
 
     def _choose_width(self) -> int:
         """As many lanes as fill a vector with the narrowest numbers computed with."""
@@ -279,9 +294,9 @@ class Nest:
         return self._pair(reduction, e.extract(vector, 0), e.extract(vector, 1)) if vector.lanes == 2 else vector
 
     def _fill(self, statement: Statement, reduction: Op) -> None:
-        """Start an accumulated buffer from the identity of its reduction."""
+        """Start an accumulated buffer, or this part of it, from the identity of its reduction."""
         e, buffer, width = self.e, statement.buffer, self.width
-        pointer, count = self.access.pointers[buffer], self._extent(buffer.size)
+        pointer, (first, last) = self.access.pointers[buffer], self._filled(statement)
         start = e.const(identity(reduction, buffer.dtype), buffer.dtype)
 
         def fill(lanes: int) -> Callable[[Value, list[Value]], list[Value]]:
@@ -291,9 +306,16 @@ class Nest:
 
             return body
 
-        whole = self._whole(count, width)
-        e.loop(0, whole, width, [], fill(width))
-        e.loop(whole, count, 1, [], fill(1))
+        whole = self._whole(first, last, width)
+        e.loop(first, whole, width, [], fill(width))
+        e.loop(whole, last, 1, [], fill(1))
+
+    def _filled(self, statement: Statement) -> tuple[Value | int, Value | int]:
+        """From which element to which."""
+        if self.span is None or not (step := coefficient(statement.index, self.kernel.axes[0].name)):
+            return 0, self._extent(statement.buffer.size)
+        first, last = (self.e.mul(bound, self._extent(step)) for bound in self.span)
+        return first, last
 
 
 def uniform_reads(phase: Phase) -> Iterable[Node]:

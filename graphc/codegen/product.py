@@ -7,14 +7,15 @@ functions that know how their operands lie, and low ones, for what is left, are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from graphc.codegen.emit import ADDRESS, BOOL, INT64, Emitter, Pointer, Value
+from graphc.codegen.indices import Evaluate
+from graphc.codegen.parallel import Span
 from graphc.ops.product import TERMS, Lying, Product
-from graphc.types import Extent
 
 VECTORS = 2  # a tile's width
 HIGH = {64: 14, 32: 6, 16: 6}  # by bytes of a vector: a tile's height, such that its sums fit into the registers
@@ -25,42 +26,59 @@ Operands = tuple[Pointer, Pointer, Pointer]
 Size = Value | int
 
 
-def emit_product(e: Emitter, product: Product, at: Operands, evaluate: Callable[[Extent], Size], added: Value) -> None:
-    """c = a b; or, if `added` is not 0, c += a b. The number of columns is known."""
-    m, k, n = evaluate(product.m), evaluate(product.k), int(product.n)  # type: ignore[arg-type]
+def emit_product(
+    e: Emitter, product: Product, at: Operands, evaluate: Evaluate, added: Value, part: Mapping[str, Span]
+) -> None:
+    """c = a b; or, if `added` is not 0, c += a b; or some rows or columns of it. The number of columns is known."""
+    k, n = evaluate(product.k), int(product.n)  # type: ignore[arg-type]
+    (top, rows), (left, columns) = _taken(e, part, "rows", evaluate(product.m)), _taken(e, part, "columns", n)
     a, b = (_Matrix(e, x, lying, evaluate) for x, lying in zip(at, (product.left, product.right)))
     c, dtype = at[2], at[2].dtype
     high, lanes = HIGH[e.target.vector_bytes], e.target.vector_bytes // dtype.itemsize
+    width = VECTORS * lanes
     a_row, a_term = a.steps
     steps = (a_row, a_term, e.mul(a_row, TILES * high), b.lead, e.const(n, INT64))
 
-    def terms(first: Value, _: list[Value]) -> list[Value]:
-        more, count = e.ne(e.or_(first, added), 0), e.minimum(e.sub(k, first), TERMS)
+    def some_terms(first: Value, _: list[Value]) -> list[Value]:
+        more, terms = e.ne(e.or_(first, added), 0), e.minimum(e.sub(k, first), TERMS)
 
-        def block(start: Value, rows: Size) -> None:
-            def strip(j: Value, columns: int) -> None:
+        def block(start: Value, count: Size) -> None:
+            def strip(j: Value, wide: int) -> None:
+                j = e.add(j, left)
+
                 def tile(i: Value, height: int) -> None:
-                    i = e.add(start, i)
+                    i = e.add(e.add(start, i), top)
                     places = [a.at(i, first), b.at(first, j), e.offset(c, e.add(e.mul(i, n), j))]
                     known = steps if height == high and all(step.is_constant for step in steps) else ()
-                    name = _Tile(dtype, height, -(-columns // lanes), bool(columns % lanes), known).defined(e)
-                    sizes = [*steps, e.const(columns, INT64), count]
+                    name = _Tile(dtype, height, -(-wide // lanes), bool(wide % lanes), known).defined(e)
+                    sizes = [*steps, e.const(wide, INT64), terms]
                     e.do(name, [*(Value(place.text, ADDRESS) for place in places), *sizes, more])
 
-                _tiled(e, rows, (high, *LOW), tile)
+                _tiled(e, count, (high, *LOW), tile)
 
-            _tiled(e, n, (VECTORS * lanes,), strip)
+            _tiled(e, columns, (width,), strip)
+            if isinstance(columns, Value) and n % width:
+                rest = e.rem(columns, width)
+                e.when(e.ne(rest, 0), lambda: strip(e.sub(columns, rest), n % width))
 
-        _blocks(e, m, TILES * high, block)
+        _blocks(e, rows, TILES * high, block)
         return []
 
-    e.loop(0, max(1, k) if isinstance(k, int) else e.maximum(k, 1), TERMS, [], terms)  # no terms sum up to zero
+    e.loop(0, max(1, k) if isinstance(k, int) else e.maximum(k, 1), TERMS, [], some_terms)  # no terms sum up to zero
+
+
+def _taken(e: Emitter, part: Mapping[str, Span], along: str, extent: Size) -> tuple[Size, Size]:
+    """The first of the rows or columns that a part takes, and how many."""
+    if along not in part:
+        return 0, extent
+    first, last = part[along]
+    return first, e.sub(last, first)
 
 
 class _Matrix:
     """An operand: where it starts, and how it lies."""
 
-    def __init__(self, e: Emitter, start: Pointer, lying: Lying, evaluate: Callable[[Extent], Size]) -> None:
+    def __init__(self, e: Emitter, start: Pointer, lying: Lying, evaluate: Evaluate) -> None:
         lead = evaluate(lying.lead)
         self.e, self.start, self.flipped = e, start, lying.flipped
         self.lead = lead if isinstance(lead, Value) else e.const(lead, INT64)

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from graphc.codegen import parallel, stack
 from graphc.codegen.emit import Module
 from graphc.codegen.plain import LIMIT, MISFIT, NO_MEMORY, OK, constant_name, constants, emit_plain
 from graphc.codegen.program import ENTRY, emit_program
 from graphc.codegen.prototype import Prototype
-from graphc.codegen.stack import define_in_c
 from graphc.codegen.target import Target
 from graphc.errors import GraphcError
 from graphc.graph import Graph
@@ -114,7 +114,8 @@ def _program(function: Any, blas: bool) -> Program:
 def _object(unit: _Unit) -> bytes:
     """The machine code, with the program and its constants inside."""
     module = emit_program(unit.program, unit.target, np.dtype(np.int32))
-    define_in_c(module)
+    stack.define_in_c(module)
+    parallel.define_in_c(module)
     for number, node in enumerate(constants(unit.program)):
         _embed(module, constant_name(unit.name, number), node.params[0])
     emit_plain(module, unit.program, unit.name)

@@ -18,6 +18,7 @@ import numpy as np
 
 from graphc.errors import ShapeError
 from graphc.graph import Graph
+from graphc.kernel.chunks import Chunks, cut_kernel, cut_product, reduced
 from graphc.kernel.collapse import collapse
 from graphc.kernel.fuse import Contraction, Control, Schedule, Sorting, Step, reads, writes
 from graphc.kernel.kernel import Kernel
@@ -62,16 +63,18 @@ class Program:
     graph: Graph
     steps: tuple[Step, ...]
     phases: Mapping[Kernel, Phases]
+    chunks: Mapping[Step, Chunks]  # of the steps that are cut
     nested: Mapping[Control, tuple[Program, ...]]
     slabs: Mapping[Node | Scratch, Slab]
 
     @staticmethod
     def of(graph: Graph, schedule: Schedule) -> Program:
-        """Lay out a schedule: axes collapsed, phases cut, the life of every buffer known."""
+        """Lay out a schedule: axes collapsed, phases and chunks cut, the life of every buffer known."""
         steps = named(graph, tuple(unroll(split(collapse(s))) if isinstance(s, Kernel) else s for s in schedule.steps))
         phases = {step: plan_phases(step) for step in steps if isinstance(step, Kernel)}
+        chunks = {step: cut for step in steps if (cut := _cut(step, phases))}
         nested = {s: tuple(map(Program.of, subgraphs(s.node), s.schedules)) for s in steps if isinstance(s, Control)}
-        return Program(graph, steps, phases, nested, _slabs(graph, steps, phases, nested))
+        return Program(graph, steps, phases, chunks, nested, _slabs(graph, steps, phases, chunks, nested))
 
     def __str__(self) -> str:
         return PUBLIC["show_program"](self)
@@ -79,6 +82,11 @@ class Program:
     @property
     def kernels(self) -> tuple[Kernel, ...]:
         return tuple(step for step in self.steps if isinstance(step, Kernel))
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether a step is cut, or one of a program inside it."""
+        return bool(self.chunks) or any(inner.has_parts for programs in self.nested.values() for inner in programs)
 
     @cached_property
     def titles(self) -> list[str]:
@@ -222,6 +230,16 @@ class Program:
         return evaluate(trip(step), dims) * sum(inner.work(dims) for inner in self.nested[step])
 
 
+def _cut(step: Step, phases: Mapping[Kernel, Phases]) -> Chunks | None:
+    match step:
+        case Kernel():
+            return cut_kernel(step, phases[step])
+        case Contraction():
+            return cut_product(step.node)
+        case _:
+            return None
+
+
 def _numbers(parameter: Any, dims: Mapping[str, int]) -> Any:
     """A parameter with its extents as numbers."""
     if isinstance(parameter, tuple):
@@ -275,6 +293,7 @@ def _slabs(
     graph: Graph,
     steps: tuple[Step, ...],
     phases: Mapping[Kernel, Phases],
+    chunks: Mapping[Step, Chunks],
     nested: Mapping[Control, tuple[Program, ...]],
 ) -> dict[Node | Scratch, Slab]:
     slabs: dict[Node | Scratch, Slab] = {}
@@ -288,14 +307,23 @@ def _slabs(
         for node in reads(step):
             if node in slabs and not isinstance(node.type, Stack):
                 slabs[node] = Slab(slabs[node].size, slabs[node].first, k)
-        if isinstance(step, Kernel) and step.lane is not None:
-            for value in phases[step].kept:
-                slabs[k, value] = Slab(step.lane.extent * value.dtype.itemsize, k, k)
+        if isinstance(step, Kernel):
+            slabs |= {(k, x): Slab(size, k, k) for x, size in _places(step, phases[step], chunks.get(step))}
         if isinstance(step, Sorting):
             slabs[k, SORTED] = Slab(room(step.node), k, k)
         if isinstance(step, Control):
             slabs |= {(k, name): Slab(size, k, k) for name, size in _rooms(step, nested[step])}
     return slabs
+
+
+def _places(kernel: Kernel, phases: Phases, chunks: Chunks | None) -> Iterator[tuple[Node, Extent]]:
+    """Room for rows that are kept between phases, if not each part has its own, and for what parts reduce."""
+    if kernel.lane is not None and (chunks is None or len(kernel.axes) == 1):
+        for value in phases.kept:
+            yield value, kernel.lane.extent * value.dtype.itemsize
+    if chunks is not None:
+        for node, _, size in reduced(kernel):
+            yield node, chunks.most * size * node.dtype.itemsize
 
 
 def _rooms(step: Control, programs: tuple[Program, ...]) -> Iterator[tuple[str, Extent]]:

@@ -31,7 +31,7 @@ from graphc.ops.declare import offence
 from graphc.passes.notes import resolve
 from graphc.passes.notes import updates as noted_updates
 from graphc.passes.pipeline import optimise
-from graphc.runtime import engine, loops
+from graphc.runtime import engine, loops, pool
 from graphc.runtime.arguments import Array, arrange, check_variables, describe, dimensions, flat_buffers, listed
 from graphc.runtime.blas import find_blas
 from graphc.runtime.callable import vectorcall
@@ -297,7 +297,7 @@ class Code:
         stopwatch.lap("emit")
         object_code, cached = engine.cached_object(self.text, target)
         stopwatch.lap("LLVM")
-        helpers = loops.symbols() if self.program.nested else {}
+        helpers = (loops.symbols() if self.program.nested else {}) | (pool.symbols() if self.program.has_parts else {})
         loaded = engine.link(object_code, target, [ENTRY], helpers | (blas.symbols if blas else {}))
         self._plans: dict[tuple[int, ...], Array] = {}
         self._signature = self._describe(structure, states)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+from graphc.codegen import parallel, stack
 from graphc.codegen.emit import ADDRESS, FLOAT64, INT32, INT64, Emitter, Module, Value
 from graphc.codegen.plain import constant_name, constants, emit_allocating, emit_plain
 from graphc.codegen.program import ENTRY, emit_program
-from graphc.codegen.stack import define_in_c
 from graphc.codegen.target import Target
 from graphc.errors import GraphcError
 from graphc.kernel.program import Program
@@ -30,7 +30,8 @@ def load_plain(program: Program, address: int) -> engine.Engine:
         blas = find_blas()
         symbols = dict(blas.symbols) if blas else {}
         module = emit_program(program, module.target, blas.integer if blas else INT64)
-        define_in_c(module)
+        stack.define_in_c(module)
+        parallel.define_in_c(module)
     for number, node in enumerate(constants(program)):
         name = constant_name(PLAIN, number)
         module.external(name)

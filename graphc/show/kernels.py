@@ -2,14 +2,15 @@
 
     kernel 0: x float32[4096, 1000] -> y float32[4096, 1000]
               reads 16.4 MB, writes 16.4 MB, 16.4 M flops, 4.1 M exp
-      for i in 4096:
+      for i in 4096 (parallel, chunks of 8):
         lanes j in 1000:  m = max(x[i, j])
         lanes j in 1000:  e[j] = exp(x[i, j] - m); s = sum(e[j])
         lanes j in 1000:  y[i, j] = e[j] / s
 
 A value with an index, `e[j]`, is kept in a row buffer for later phases. A single index of a buffer with several axes
 counts its elements as they lie in memory. `x[j - 1]?` is 0 where its guard does not hold. An index that is computed,
-`x[i[j]]`, is shown without the ends that it is kept between.
+`x[i[j]]`, is shown without the ends that it is kept between. Chunks of a parallel loop go to as many threads as there
+are; where named dimensions decide whether there is enough to do, it is `parallel if large`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import indent
 
+from graphc.kernel.chunks import cut_kernel
 from graphc.kernel.cost import contracted_terms, contraction_cost, kernel_cost, sorting_cost
 from graphc.kernel.fuse import Contraction, Control, Sorting, reads, writes
-from graphc.kernel.kernel import Kernel, Statement, buffer_of
+from graphc.kernel.kernel import Axis, Kernel, Statement, buffer_of
 from graphc.kernel.names import Names, variable_name
 from graphc.kernel.phases import Phase, plan_phases
 from graphc.kernel.program import Program
@@ -89,7 +91,8 @@ def show_contraction(program: Program, place: int) -> str:
     right += ".T" if b.ndim - 1 in pairs.axes_b else ""
     batch = f" for each of {node.shape[: len(pairs.batch_a)]}" if pairs.batch_a else ""
     gemm = "generated" if is_generated(node) else "BLAS sgemm" if node.dtype.itemsize == 4 else "BLAS dgemm"
-    call = f"  {names[node]} = {left} @ {right}{batch}    ({gemm}, {contracted_terms(node)} terms)"
+    chunks = f"; {cut.along} {cut}" if (cut := program.chunks.get(step)) else ""
+    call = f"  {names[node]} = {left} @ {right}{batch}    ({gemm}, {contracted_terms(node)} terms{chunks})"
     return "\n".join([*title, _cost_line(name, str(contraction_cost(step))), call])
 
 
@@ -167,9 +170,13 @@ class _Listing:
                 yield f"{indent}for {', '.join(opened)}:"
                 opened, indent = [], indent + "  "
             yield from (indent + line for line in inside)
-            opened += [f"{self.axes[axis.name]} in {axis.extent}" for axis in outer[depth : depth + 1]]
+            opened += map(self._loop, outer[depth : depth + 1])
         for k, phase in enumerate(self.phases.phases):
             yield from (indent + line for line in self._phase(phase, first=k == 0))
+
+    def _loop(self, axis: Axis) -> str:
+        chunks = cut_kernel(self.kernel, self.phases) if axis is self.kernel.axes[0] else None
+        return f"{self.axes[axis.name]} in {axis.extent}" + (f" ({chunks})" if chunks else "")
 
     def _depth(self, node: Node) -> int:
         return max((k + 1 for k, axis in enumerate(self.kernel.axes[:-1]) if axis.name in self.free[node]), default=0)
@@ -182,7 +189,7 @@ class _Listing:
         if not work:
             return
         assert self.kernel.lane is not None
-        head = f"lanes {self.axes[self.lane]} in {self.kernel.lane.extent}:"
+        head = f"lanes {self._loop(self.kernel.lane)}:"
         line = f"{head}  {'; '.join(work)}"
         yield from [line] if len(line) <= WIDTH else [head, *(f"  {part}" for part in work)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from graphc.kernel.chunks import reduced
 from graphc.kernel.cost import workspace
 from graphc.kernel.kernel import Kernel
 from graphc.kernel.program import Program, Scratch, Slab, place
@@ -46,7 +47,10 @@ def _what(program: Program, buffer: Node | Scratch) -> tuple[str, str]:
     if isinstance(value, str):
         return f"{value} of {program.titles[number]}", ""
     assert isinstance(step, Kernel) and step.lane is not None
-    return f"row of {step.name}", f"{value.dtype}[{step.lane.extent}]"
+    if value in set(program.phases[step].kept):
+        return f"row of {step.name}", f"{value.dtype}[{step.lane.extent}]"
+    size = next(each.size for each in reduced(step) if each.node is value)
+    return f"parts of {step.name}", f"{value.dtype}[{program.chunks[step].most}, {size}]"
 
 
 def _life(program: Program, slab: Slab) -> str:

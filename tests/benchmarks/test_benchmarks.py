@@ -48,7 +48,7 @@ class Doubling(Workload):
 
 
 def plan():
-    return Plan(rounds=2, batch_seconds=0, core=max(os.sched_getaffinity(0)))
+    return Plan(rounds=2, batch_seconds=0, cores=[max(os.sched_getaffinity(0))])
 
 
 def measured(**seconds):

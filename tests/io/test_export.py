@@ -102,6 +102,13 @@ def test_many_threads_may_call_at_once() -> None:
         assert_same(results, wanted)
 
 
+def test_parts_give_the_same_bits_in_c() -> None:
+    x = sym.var("x", shape=("n",), dtype="float32")
+    f, values = compile(x, [sym.sum(x), sym.softmax(x)]), np.linspace(-1, 1, 1_000_000, dtype="float32")
+    for a, b in zip(call(here(f), f, [values], values.size), f(values), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def sliced(x: Any) -> Any:
     return x[2:] * x[:-2]
 
@@ -240,6 +247,19 @@ def test_shared_library_has_its_loops_inside(model: Any, extents: tuple[int, ...
     f, arrays = model()
     library = ctypes.CDLL(str(export(f, tmp_path / "model", format="shared").code))
     assert_same(call(library.model, f, arrays, *extents), f(*arrays))
+
+
+@needs_cc
+def test_programs_in_parts_link_together_and_give_the_same_bits(tmp_path: Path) -> None:
+    x = sym.var("x", shape=(1_000_000,), dtype="float32")
+    first, second = compile(x, [sym.sum(x), 2 * x]), compile(x, sym.softmax(x))
+    files = [export(f, tmp_path / name) for name, f in (("first", first), ("second", second))]
+    objects = [path for each in files for path in (each.code, each.loader)]
+    subprocess.run([str(CC), "-shared", "-fPIC", *map(str, objects), "-o", tmp_path / "both.so"], check=True)
+    library, values = ctypes.CDLL(str(tmp_path / "both.so")), np.linspace(-1, 1, 1_000_000, dtype="float32")
+    for function, f in ((library.first, first), (library.second, second)):
+        for a, b in zip(call(function, f, [values]), flatten(f(values))[0], strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 LOOP_MAIN = """

@@ -20,7 +20,7 @@ def test_nothing_is_dumped_unless_asked(monkeypatch, capsys):
     [
         ("grad", "# test_dump.py:"),
         ("graph", "return %3"),
-        ("kernels", "lanes i in n:"),
+        ("kernels", "lanes i in n (parallel"),
         ("plan", "workspace 0 B"),
         ("llvm", "target triple"),
         ("asm", "program:"),

@@ -14,7 +14,7 @@ def test_softmax_reads_as_three_passes():
     assert str(program(softmax())).split("\n") == [
         "kernel 0: x float32[4096, 1000] -> y float32[4096, 1000]",
         "          reads 16.4 MB, writes 16.4 MB, 16.4 M flops, 4.1 M exp",
-        "  for i in 4096:",
+        "  for i in 4096 (parallel, chunks of 8):",
         "    lanes j in 1000:  m = max(x[i, j])",
         "    lanes j in 1000:  e[j] = exp(x[i, j] - m); s = sum(e[j])",
         "    lanes j in 1000:  y[i, j] = e[j] / s",
@@ -23,12 +23,24 @@ def test_softmax_reads_as_three_passes():
 
 def test_named_dimension_is_an_extent():
     x = sym.var("x", shape=("n", "m"))
-    assert loops(str(compile(x, x.T * 2).program)) == ["for i in m:", "lanes j in n:  y[i, j] = 2*x[j, i]"]
+    head, line = loops(str(compile(x, x.T * 2).program))
+    assert head == "for i in m (parallel if large):" and line == "lanes j in n:  y[i, j] = 2*x[j, i]"
 
 
 def test_axes_that_are_one_in_memory_have_one_index():
+    x = sym.var("x", shape=(20, 30))
+    assert loops(str(compile(x, x * 2).program)) == ["lanes i in 600:  y[i] = 2*x[i]"]
+
+
+def test_lane_of_unknown_length_may_be_parallel():
     x = sym.var("x", shape=("n", 30))
-    assert loops(str(compile(x, x * 2).program)) == ["lanes i in 30*n:  y[i] = 2*x[i]"]
+    [line] = loops(str(compile(x, x * 2).program))
+    assert line == "lanes i in 30*n (parallel if large, chunks of 16384):  y[i] = 2*x[i]"
+
+
+def test_parallel_product_shows_how_it_is_cut():
+    x, w = (sym.var(name, shape=shape, dtype="float32") for name, shape in (("x", (32, 128)), ("w", (128, 512))))
+    assert "(generated, 128 terms; columns parallel, chunks of 64)" in str(compile([x, w], x @ w).program)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +87,8 @@ def test_buffers_have_one_name_in_all_kernels():
 
 
 def test_variable_may_have_the_name_of_an_index():
-    i = sym.var("i", shape=("n",))
-    assert loops(str(compile(i, i + 1).program)) == ["lanes i1 in n:  y[i1] = 1 + i[i1]"]
+    i = sym.var("i", shape=(5,))
+    assert loops(str(compile(i, i + 1).program)) == ["lanes i1 in 5:  y[i1] = 1 + i[i1]"]
 
 
 def test_scalar_kernel_has_no_loop():

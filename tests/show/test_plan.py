@@ -1,8 +1,8 @@
 import pytest
 
-from graphc import BindError
+from graphc import BindError, Graph, sym
 from graphc.show.plan import show_plan
-from tests.show.models import affine, mlp, program, softmax
+from tests.show.models import affine, mlp, program
 
 
 def test_plan_of_named_dimensions_has_formulas_and_no_offsets():
@@ -21,7 +21,8 @@ def test_plan_needs_every_dimension():
 
 
 def test_row_buffer_belongs_to_its_kernel():
-    assert "row of kernel 0  float32[1000]  4 KB  at 0  ■" in show_plan(program(softmax()))
+    x = sym.var("x", shape=(8, 1000), dtype="float32")
+    assert "row of kernel 0  float32[1000]  4 KB  at 0  ■" in show_plan(program(Graph((x,), (sym.softmax(x),))))
 
 
 def test_life_of_a_buffer_is_drawn_step_by_step():
@@ -34,3 +35,8 @@ def test_life_of_a_buffer_is_drawn_step_by_step():
 
 def test_program_without_workspace_says_so():
     assert show_plan(program(affine())) == "workspace 0 B in 0 buffers"
+
+
+def test_what_parts_reduce_has_a_place_for_each():
+    x = sym.var("x", shape=(4096, 1000), dtype="float32")
+    assert "parts of kernel 0  float32[64, 1000]  256 KB" in show_plan(program(Graph((x,), (sym.sum(x, axis=0),))))

@@ -139,6 +139,16 @@ def test_costly_value_is_stored_before_it_is_read_at_computed_places():
     assert f.cost().functions == {"exp": 100}
 
 
+def test_large_scatter_is_in_parts_that_each_have_a_place_of_their_own():
+    x, i = sym.var("x", shape=(4000, 100)), sym.var("i", shape=(4000,), dtype="int64")
+    rows, index = RNG.normal(size=(4000, 100)), RNG.integers(0, 7, 4000)
+    f = graphc.compile([x, i], sym.zeros((7, 100)).at[i].add(sym.tanh(x)))
+    assert any("parallel" in str(kernel) for kernel in f.kernels)
+    wanted = np.zeros((7, 100))
+    np.add.at(wanted, index, np.tanh(rows))
+    np.testing.assert_allclose(f(rows, index), wanted, rtol=1e-12)
+
+
 def test_index_that_counts_is_no_computed_one():
     x = sym.var("x", shape=("n", 5))
     f = graphc.compile([x], sym.take_along_axis(x, sym.argmax(x, axis=1, keepdims=True), axis=1))

@@ -214,7 +214,7 @@ def test_value_and_gradient_of_batch_norm_read_twice_more():
     f = compile([x, g, gamma, beta], [y, *grad(sym.sum(y * g), [x, gamma, beta])])
     size = 4 * 16 * 32 * 28 * 28
     assert f.cost().read < 6.01 * size and f.cost().written < 2.01 * size
-    assert f.cost().workspace < 4096  # statistics alone
+    assert f.cost().workspace < 4 * 5 * 32 * 64  # statistics alone, by parts
 
 
 def test_given_statistics_are_one_pass():
