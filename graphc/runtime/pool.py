@@ -118,7 +118,8 @@ _SYSTEM = [
     *("pthread_sigmask", "sigfillset", "sched_yield"),
     *("pthread_mutex_lock", "pthread_mutex_unlock", "pthread_cond_wait", "pthread_cond_signal"),
 ]
-_PAUSE = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": ("llvm.aarch64.hint", [Value("1", INT32)])}
+_ARM_PAUSE = "llvm.aarch64.hint", [Value("1", INT32)]
+_PAUSE = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": _ARM_PAUSE, "arm64": _ARM_PAUSE}
 _NULL = Value("null", ADDRESS)
 
 
