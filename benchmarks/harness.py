@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -110,11 +112,18 @@ class _Remote:
         """Seconds of a workload's first call, or, of None, of a call in one batch."""
         if request and not self.process.is_alive():
             self.start()
+        self._signal(signal.SIGCONT)
         try:
             self.pipe.send(request)
         except OSError:
             return Failed("the process is gone")
-        return self._answer()
+        answer = self._answer()
+        self._signal(signal.SIGSTOP)  # threads that look out for more work would take the others' cores
+        return answer
+
+    def _signal(self, number: int) -> None:
+        if self.process.is_alive() and self.process.pid:
+            os.kill(self.process.pid, number)
 
     def stop(self) -> None:
         """End the process."""
