@@ -1,4 +1,4 @@
-"""A Gaussian process: its three hyperparameters are fitted by the gradient of the likelihood, through Cholesky's factor.
+"""A Gaussian process, its three hyperparameters fitted by the gradient of the likelihood, through Cholesky's factor.
 
 The likelihood, its gradient and the optimiser's step are one compiled call. (Rasmussen and Williams, Gaussian Processes
 for Machine Learning, 2006: algorithm 2.1, equation 5.8.)
