@@ -103,8 +103,10 @@ def reduced(kernel: Kernel) -> Iterator[Reduced]:
 def _comes_apart(kernel: Kernel, statement: Statement) -> bool:
     """Whether parts store in places apart, or reduce along the axis, be it by folds that are stored at the end."""
     axis, *inner = kernel.axes
+    if not inner:
+        return statement.reduction is None
     if axis.name not in extent_symbols(statement.index):
-        return (statement.reduction is None) == (not inner)
+        return statement.reduction is not None
     step = coefficient(statement.index, axis.name)  # what is accumulated along another axis is filled part by part
     return statement.reduction is None or (step is not None and step * axis.extent == statement.buffer.size)
 

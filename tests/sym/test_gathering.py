@@ -149,6 +149,15 @@ def test_large_scatter_is_in_parts_that_each_have_a_place_of_their_own():
     np.testing.assert_allclose(f(rows, index), wanted, rtol=1e-12)
 
 
+def test_scatter_along_one_axis_is_not_cut():
+    """Its buffer is filled before, and no part does that."""
+    x = sym.var("x", shape=(2_000_000, 1))
+    y = sym.take_along_axis(sym.exp(sym.sin(x)), sym.argmax(x, axis=1, keepdims=True), axis=1)
+    f = graphc.compile(x, graphc.grad(y.sum(), x))
+    (scatter,) = [str(kernel) for kernel in f.kernels if "+=" in str(kernel)]
+    assert "parallel" not in scatter
+
+
 def test_index_that_counts_is_no_computed_one():
     x = sym.var("x", shape=("n", 5))
     f = graphc.compile([x], sym.take_along_axis(x, sym.argmax(x, axis=1, keepdims=True), axis=1))
