@@ -156,7 +156,8 @@ graphc.set_threads(2); f(array); print(tasks() - before); graphc.set_threads(1);
 
 @POSIX
 def test_a_forked_child_has_workers_of_its_own():
-    run(f"""{PREAMBLE}
+    run(
+        f"""{PREAMBLE}
 graphc.set_threads(3)
 expected = [a.tobytes() for a in f(array)]
 for _ in range(3):
@@ -166,7 +167,9 @@ for _ in range(3):
         graphc.set_threads(2)
         os._exit(0 if same and [a.tobytes() for a in f(array)] == expected else 1)
     assert os.waitpid(child, 0)[1] == 0 and [a.tobytes() for a in f(array)] == expected
-""")
+""",
+        PYTHONWARNINGS="ignore",  # newer Pythons warn of forks beside threads
+    )
 
 
 def test_a_process_ends_quietly_in_the_middle_of_work():
