@@ -1,8 +1,8 @@
 """Steps in parts: how a part is called, and the call that has all of them run, by as many threads as there are.
 
-The runtime gives programs `graphc_parallel(part, buffers, plan, extent, length)`, which for every so many of an extent
-calls `part(buffers, plan, first, last, number)`, and returns how many there were. In the terms of plain C the module
-has its own.
+The runtime gives programs `graphc_parallel(part, buffers, plan, extent, length, whole)`, which for every so many of an
+extent calls `part(buffers, plan, first, last, number)`, and returns how many there were. On one thread, where it makes
+no difference, the whole is one part. In the terms of plain C the module has its own.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from graphc.codegen.emit import ADDRESS, INT64, Emitter, Module, Value
+from graphc.codegen.emit import ADDRESS, BOOL, INT64, Emitter, Module, Value
 from graphc.codegen.indices import Evaluate
 from graphc.kernel.chunks import WORTH, Chunks
 
 PARALLEL = "graphc_parallel"
-PARAMETERS = ["ptr %part", "ptr %buffers", "ptr %plan", "i64 %extent", "i64 %length"]
+PARAMETERS = ["ptr %part", "ptr %buffers", "ptr %plan", "i64 %extent", "i64 %length", "i1 %whole"]
 
 Span: TypeAlias = "tuple[Value, Value]"  # the first index, and that after the last
 SPAN: Span = Value("%first", INT64), Value("%last", INT64)
@@ -37,7 +37,8 @@ def run_parts(e: Emitter, part: str, chunks: Chunks, evaluate: Evaluate, after: 
         return []
 
     def together() -> list[Value]:
-        arguments = [Value(f"@{part}", ADDRESS), *same, extent, value(evaluate(chunks.length))]
+        whole = e.const(not chunks.most, BOOL)  # parts that reduce have places of their own, and an order
+        arguments = [Value(f"@{part}", ADDRESS), *same, extent, value(evaluate(chunks.length)), whole]
         after(e.call(PARALLEL, "i64", arguments, INT64))
         return []
 
@@ -63,7 +64,9 @@ def count_parts(e: Emitter) -> Value:
 def run_in_order(e: Emitter, linkage: str = "") -> None:
     """End `graphc_parallel` where there is one thread."""
     part, buffers, plan = (Value(f"%{name}", ADDRESS) for name in ("part", "buffers", "plan"))
-    extent, length, count = Value("%extent", INT64), Value("%length", INT64), count_parts(e)
+    extent, length, whole = Value("%extent", INT64), Value("%length", INT64), Value("%whole", BOOL)
+    count = e.select(whole, e.const(1, INT64), count_parts(e))
+    length = e.select(whole, extent, length)
 
     def run(number: Value, held: list[Value]) -> list[Value]:
         call_part(e, part, buffers, plan, number, length, extent)
