@@ -340,8 +340,8 @@ class _Grouping:
     def _scatter(self, lowering: Lowering, root: Node, value: Node, axes: tuple[int, ...]) -> Statement:
         """The accumulation of what is scattered at its places, which can be read when the kernel has ended."""
         (x, *indices), (extents, reduction) = value.args, cast("tuple[Shape, str]", value.params)
-        place, at = self._index(indices[0], axes), self._index(x, axes)
-        index = (*lowering.places(indices, extents, place), *at[len(place) :])
+        at, rank = self._index(x, axes), indices[0].ndim
+        index = (*lowering.places(indices, extents, at[:rank]), *at[rank:])
         position, places = lowering.settled(linear(index, value.shape))
         return Statement(root, position, lowering.element(x, at), REDUCTIONS[reduction], places)
 

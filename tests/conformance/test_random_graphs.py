@@ -204,3 +204,9 @@ def test_reduction_over_an_outer_axis_waits_for_the_one_it_reads():
 def test_gradient_of_a_strided_slice_is_padded_between():
     x = sym.var("x", shape=(4, 2, 3), dtype="float64")
     assert_compiles([x], [grad(sym.sin(x[..., ::2]).sum(), x)])
+
+
+def test_scatter_reads_its_indices_at_the_axes_of_what_it_scatters():
+    x = sym.var("x", shape=(4, 2, 3), dtype="float64")
+    y = x.at[places(x)].max(sym.sin(x[0]))
+    assert_compiles([x], [y, grad(y.sum(), x)])
