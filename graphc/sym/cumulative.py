@@ -15,7 +15,7 @@ from graphc.sym.control import scan
 from graphc.sym.creation import DTypeLike
 from graphc.sym.elementwise import add, logaddexp, multiply, not_equal, subtract, where
 from graphc.sym.indexing import getitem
-from graphc.sym.movement import concat, moveaxis, ravel
+from graphc.sym.movement import concat, moveaxis, one_axis
 from graphc.sym.promote import ArrayLike, as_node, floating, promote
 from graphc.sym.record import public
 from graphc.sym.reduction import widened
@@ -110,7 +110,7 @@ def _running(
     name: str, combine: Callable[[Node, Node], Node], start: float, x: Node, axis: SupportsIndex | None
 ) -> Node:
     """All that combining a start with the first, the next, … element along an axis gives."""
-    whole, k = (ravel(x), 0) if axis is None else (x, as_axis(name, axis, x.typed))
+    whole, k = one_axis(name, x, axis)
     elements = moveaxis(whole, k, 0)
 
     def step(before: Node, element: Node) -> tuple[Node, Node]:

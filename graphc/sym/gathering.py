@@ -17,9 +17,8 @@ from graphc.ops.declare import offence
 from graphc.ops.gather import GATHER
 from graphc.ops.logic import CAST
 from graphc.ops.movement import EXPAND, Axes, permuted
-from graphc.sym.axes import as_axis
 from graphc.sym.elementwise import add, less, where
-from graphc.sym.movement import ravel
+from graphc.sym.movement import one_axis
 from graphc.sym.promote import ArrayLike, as_node, broadcast, broadcast_node, common_shape
 from graphc.sym.record import public
 from graphc.types import INT64, Type
@@ -44,11 +43,8 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None) -> Node:
     >>> graphc.compile([words], sym.take([10, 20, 30], words))([[0, 1, 2, -1, 9]] * 2)[0]
     array([10, 20, 30, 30, 30])
     """
-    node = as_node("take", x)
-    if axis is None:
-        node, axis = ravel(node), 0
-    axis = as_axis("take", axis, node.typed)
-    return gathered(node, (axis,), [as_index("take", indices, node.typed, axis)], axis)
+    node, k = one_axis("take", as_node("take", x), axis)
+    return gathered(node, (k,), [as_index("take", indices, node.typed, k)], k)
 
 
 @public(method=True)
@@ -64,14 +60,12 @@ def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int | None = -1) -> 
     >>> sym.take_along_axis(x, sym.argmax(x, axis=1, keepdims=True), axis=1).shape
     (n, 1)
     """
-    node, index = as_node("take_along_axis", x), as_indices("take_along_axis", indices)
-    if axis is None:
-        node, axis = ravel(node), 0
-    axis = as_axis("take_along_axis", axis, node.typed)
+    node, k = one_axis("take_along_axis", as_node("take_along_axis", x), axis)
+    index = as_indices("take_along_axis", indices)
     if index.ndim != node.ndim:
         what = f"{index.type} has not as many axes as {node.type}"
         raise ShapeError(offence("take_along_axis", what, "add axes of extent 1"))
-    return gathered_along(node, from_front("take_along_axis", index, node.typed, axis), axis)
+    return gathered_along(node, from_front("take_along_axis", index, node.typed, k), k)
 
 
 def gathered_along(x: Node, index: Node, axis: int) -> Node:

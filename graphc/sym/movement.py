@@ -117,6 +117,11 @@ def squeeze(x: ArrayLike, axis: AxisLike = None) -> Node:
 # -- order ------------------------------------------------------------------------------------------
 
 
+def one_axis(name: str, x: Node, axis: SupportsIndex | None) -> tuple[Node, int]:
+    """x and one of its axes, counted from the front; x as one row, and its only axis, if none is given."""
+    return (ravel(x), 0) if axis is None else (x, as_axis(name, axis, x.typed))
+
+
 @public(method=True)
 def transpose(x: ArrayLike, axes: AxisLike = None, *more: SupportsIndex) -> Node:
     """x with its axes in this order; reversed, if none is given."""
@@ -278,9 +283,6 @@ def tile(x: ArrayLike, reps: int | Sequence[int]) -> Node:
 @public(method=True)
 def repeat(x: ArrayLike, repeats: int, axis: SupportsIndex | None = None) -> Node:
     """x with every element repeated along an axis; flattened first, if the axis is None."""
-    node = as_node("repeat", x)
-    if axis is None:
-        return repeat(ravel(node), repeats, 0)
-    k, (times,) = as_axis("repeat", axis, node.typed), as_shape(repeats)
+    (node, k), (times,) = one_axis("repeat", as_node("repeat", x), axis), as_shape(repeats)
     wide = EXPAND(node, axes=(k + 1,), extents=(times,))
     return reshaped(wide, (*node.shape[:k], node.shape[k] * times, *node.shape[k + 1 :]))

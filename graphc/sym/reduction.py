@@ -18,10 +18,10 @@ from graphc.ops.declare import offence
 from graphc.ops.logic import ISNAN
 from graphc.ops.reduction import MAX, MIN, PROD, SUM
 from graphc.settings import default_float
-from graphc.sym.axes import AxisLike, as_axes, as_axis
+from graphc.sym.axes import AxisLike, as_axes
 from graphc.sym.creation import DTypeLike
 from graphc.sym.elementwise import exp, isfinite, log, maximum, sqrt, stop_gradient, where
-from graphc.sym.movement import ravel, reshaped, squeeze
+from graphc.sym.movement import one_axis, reshaped, squeeze
 from graphc.sym.promote import ArrayLike, as_node
 from graphc.sym.record import public
 from graphc.types import BOOL, INT64, as_dtype, product
@@ -126,7 +126,7 @@ def argmin(x: ArrayLike, axis: SupportsIndex | None = None, keepdims: bool = Fal
 def _index_of(name: str, op: Op, x: ArrayLike, axis: SupportsIndex | None, keepdims: bool) -> Node:
     """The least index at which the extreme stands; an axis of None counts through all elements."""
     node = as_node(name, x)
-    flat, k = (ravel(node), 0) if axis is None else (node, as_axis(name, axis, node.typed))
+    flat, k = one_axis(name, node, axis)
     extreme = _fold(name, op, flat, k, keepdims=True)
     hit = flat == extreme if flat.dtype.kind != "f" else (flat == extreme) | ISNAN(flat)
     found = _fold(name, MIN, where(hit, index_along(flat.typed, k), extent_value(flat.shape[k], INT64)), k, keepdims)

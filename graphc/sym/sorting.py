@@ -17,12 +17,12 @@ from graphc.ops.creation import extent_value
 from graphc.ops.declare import offence
 from graphc.ops.movement import fill, permuted, spread
 from graphc.ops.sorting import ARGSORT
-from graphc.sym.axes import AxisLike, as_axes, as_axis
+from graphc.sym.axes import AxisLike, as_axes
 from graphc.sym.control import fori_loop
 from graphc.sym.elementwise import astype, bitwise_left_shift, clip, floor, isnan, log2, maximum, minimum, where
 from graphc.sym.gathering import gathered_along
 from graphc.sym.indexing import getitem
-from graphc.sym.movement import moveaxis, ravel, reshaped, stack
+from graphc.sym.movement import moveaxis, one_axis, ravel, reshaped, stack
 from graphc.sym.promote import ArrayLike, as_node, floating, promote
 from graphc.sym.record import public
 from graphc.sym.reduction import any, sum
@@ -104,8 +104,7 @@ def argpartition(x: ArrayLike, kth: int | Sequence[int], axis: SupportsIndex | N
 
 def _ordered(name: str, x: ArrayLike, axis: SupportsIndex | None, descending: bool) -> tuple[Node, Node, int]:
     """x with an axis last, flattened if there is none; the order along it; and where that axis was."""
-    node = as_node(name, x)
-    whole, k = (ravel(node), 0) if axis is None else (node, as_axis(name, axis, node.typed))
+    whole, k = one_axis(name, as_node(name, x), axis)
     rows = moveaxis(whole, k, -1)
     return rows, ARGSORT(rows, descending=descending), k
 

@@ -16,7 +16,7 @@ from graphc.sym.axes import as_axis
 from graphc.sym.elementwise import astype, clip, equal, less, remainder
 from graphc.sym.gathering import gathered, gathered_along
 from graphc.sym.indexing import getitem
-from graphc.sym.movement import expand_dims, flip, reshaped, squeeze
+from graphc.sym.movement import expand_dims, flip, one_axis, reshaped, squeeze
 from graphc.sym.mx.attribute import SINGLE, DTypeName
 from graphc.sym.mx.layer import Shapes, Values, layer
 from graphc.types import INT64, Extent
@@ -67,8 +67,7 @@ def _take(a: Node, indices: Node, *, axis: int = 0, mode: Mode = "clip") -> Node
 @layer()
 def pick(data: Node, index: Node, *, axis: int | None = -1, keepdims: bool = False, mode: Mode = "clip") -> Node:
     """One element from along the axis, for every place of the others; the index may have the axis with extent 1."""
-    x = data if axis is not None else reshaped(data, (data.size,))
-    k = as_axis("pick", -1 if axis is None else axis, x.typed)
+    x, k = one_axis("pick", data, axis)
     kept = (*x.shape[:k], 1, *x.shape[k + 1 :])
     if index.shape not in (kept, (*x.shape[:k], *x.shape[k + 1 :])):
         what = f"the index {index.type} does not fit {data.type}"

@@ -7,7 +7,7 @@ from typing import Literal
 from graphc.node import Node
 from graphc.sym import sorting
 from graphc.sym.elementwise import astype
-from graphc.sym.movement import ravel, reshaped
+from graphc.sym.movement import one_axis, reshaped
 from graphc.sym.mx.attribute import SINGLE, DTypeName
 from graphc.sym.mx.layer import Values, layer
 
@@ -44,7 +44,7 @@ def _topk(
 
     What is given are values, `indices`, `both`, or a `mask` of ones in the places of these elements.
     """
-    x, along = (ravel(data), -1) if axis is None else (data, axis)
+    x, along = one_axis("topk", data, axis)
     count = k if k > 0 else x.shape[along]
     if ret_typ == "mask":
         place = sorting.argsort(sorting.argsort(x, along, descending=not is_ascend), along)
