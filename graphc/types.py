@@ -185,6 +185,9 @@ def substitute(extent: Extent, values: Mapping[str, Extent]) -> Extent:
     return extent.substitute(values) if isinstance(extent, Dim) else extent
 
 
+TYPICAL = 1000  # what a named dimension is taken for where nobody knows
+
+
 def _symbol(name: str) -> Dim:
     return Dim({(name,): 1})
 
@@ -217,6 +220,11 @@ def _show_term(monomial: Monomial, coefficient: int) -> str:
 def evaluate(extent: Extent, values: Mapping[str, int]) -> int:
     """The extent as a number, given one for each named dimension."""
     return extent.evaluate(values) if isinstance(extent, Dim) else extent
+
+
+def typical(extent: Extent, dimension: int = TYPICAL) -> int:
+    """A number to compare extents by, or what is made of them: the value where every name stands for so much."""
+    return evaluate(extent, dict.fromkeys(extent_symbols(extent), dimension))
 
 
 def extent_symbols(extent: Extent) -> frozenset[str]:

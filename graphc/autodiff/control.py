@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from graphc.autodiff.activity import depending
-from graphc.autodiff.keep import TYPICAL, keep
+from graphc.autodiff.keep import keep
 from graphc.node import Node, make, topological, variable
 from graphc.ops.arithmetic import ADD
 from graphc.ops.checkpoint import KEPT, is_kept
@@ -20,7 +20,7 @@ from graphc.ops.contraction import CONTRACT, contract, pairing
 from graphc.ops.control import SWITCH, Loop, LoopParams, items, iterations, subgraphs
 from graphc.ops.movement import TRANSPOSE, behind, fill
 from graphc.sym.trace import close
-from graphc.types import INT64, Stack, Type, evaluate
+from graphc.types import INT64, Stack, Type, typical
 
 Maybe: TypeAlias = "Node | None"
 Push: TypeAlias = Callable[[Sequence[Node], Sequence[tuple[Node, Node]]], list[Maybe]]
@@ -199,7 +199,7 @@ def _before_transpose(x: Node) -> Node:
 def _is_summed_better_after(x: Node, p: LoopParams) -> bool:
     """Whether it is a product of factors smaller than it: stacked, all of them are one product after the loop."""
     product = _before_transpose(x)
-    sizes = [evaluate(x.size, dict.fromkeys(x.typed.symbols(), TYPICAL)) for x in (product, *product.args[:2])]
+    sizes = [typical(x.size) for x in (product, *product.args[:2])]
     stacked = p.trip is not None and not p.checkpoint
     return product.op is CONTRACT and stacked and sizes[0] >= sizes[1] + sizes[2]
 

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Sequence
 from graphc.node import VAR, Node, topological
 from graphc.ops.checkpoint import is_kept
 from graphc.ops.control import ITEM, items
-from graphc.types import Bundle, Stack, evaluate
+from graphc.types import Bundle, Stack, typical
 
-TYPICAL = 1000  # what stands for a named dimension
 COSTLY = ("reduction", "contraction", "linalg", "sorting")
 
 
@@ -72,7 +71,7 @@ def _cut(order: Sequence[Node], inside: set[Node], starts: set[Node], ends: set[
         if isinstance(node.type, Bundle) or _is_stack(node):
             flow.add_edge((k, "in"), (k, "out"))  # no capacity: it is never cut
         else:
-            flow.add_edge((k, "in"), (k, "out"), capacity=node.dtype.itemsize * _typical_size(node))
+            flow.add_edge((k, "in"), (k, "out"), capacity=node.dtype.itemsize * typical(node.size))
         if node in starts:
             flow.add_edge("start", (k, "in"))
         else:
@@ -81,7 +80,3 @@ def _cut(order: Sequence[Node], inside: set[Node], starts: set[Node], ends: set[
             flow.add_edge((k, "out"), "end")
     _, (before, _) = networkx.minimum_cut(flow, "start", "end")  # of several the last one
     return {node for node, k in number.items() if (k, "in") in before and (k, "out") not in before}
-
-
-def _typical_size(node: Node) -> int:
-    return evaluate(node.size, dict.fromkeys(node.typed.symbols(), TYPICAL))

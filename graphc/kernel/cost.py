@@ -21,7 +21,7 @@ from graphc.node import CONST, Node, Op, topological
 from graphc.ops.contraction import operands
 from graphc.ops.control import LOOP, Loop, items
 from graphc.ops.scalar import LOAD
-from graphc.types import Extent, evaluate, extent_symbols, product, require_known
+from graphc.types import Extent, evaluate, product, require_known, typical
 
 CACHE = 1 << 20  # fixed, so that costs are the same on every machine
 LARGE = 10_007  # what stands for a named dimension where sizes are compared
@@ -76,7 +76,7 @@ class ProgramCost(Cost):
     @property
     def ratio(self) -> float:
         """Traffic over the floor; of formulas, about their limit for large dimensions."""
-        return typical(self.traffic) / max(1, typical(self.floor_bytes))
+        return large(self.traffic) / max(1, large(self.floor_bytes))
 
     def __str__(self) -> str:
         width = max((len(step.name) for step in self.steps), default=0)
@@ -165,7 +165,7 @@ def _inner_cost(program: Program, size: Size) -> Cost:
 def control_cost(step: Control, inner: Sequence[Cost], title: str, size: Size) -> Cost:
     """The cost of a loop, and where nobody knows how long it runs, of one iteration; of a switch, its worst branch."""
     if step.node.op is not LOOP:
-        return replace(max(inner, key=lambda cost: typical(cost.traffic + cost.flops)), name=title)
+        return replace(max(inner, key=lambda cost: large(cost.traffic + cost.flops)), name=title)
     loop = Loop.of(step.node)
     trip, first = loop.params.trip, loop.params.states
     cost = _together(title if trip is not None else f"{title}, an iteration", inner, 1 if trip is None else size(trip))
@@ -191,7 +191,7 @@ def workspace(slabs: Iterable[Slab], size: Size) -> Extent:
         return place(sized)[1]
     steps = range(1 + max(slab.last for slab in sized))
     live = [total(slab.size for slab in sized if slab.first <= k <= slab.last) for k in steps]
-    return max(live, key=typical)
+    return max(live, key=large)
 
 
 def contraction_cost(step: Contraction, name: str = "call", size: Size = lambda extent: extent) -> Cost:
@@ -268,7 +268,7 @@ class _Counting:
         walked = [self.kernel.free_axes[load] for load in mine]
         touched = total(self._touched(axes, load.dtype.itemsize) for axes, load in zip(walked, mine))
         again = [self._visits(axes, load.dtype.itemsize) * self._passes(load) for axes, load in zip(walked, mine)]
-        return smaller(touched, self.size(_bytes(buffer))) * max(again, key=typical)
+        return smaller(touched, self.size(_bytes(buffer))) * max(again, key=large)
 
     def _touched(self, walked: frozenset[str], itemsize: int) -> Extent:
         return itemsize * product(self.extents[name] for name in self.extents if name in walked)
@@ -323,13 +323,13 @@ def total(extents: Iterable[Extent]) -> Extent:
     return result
 
 
-def typical(extent: Extent) -> int:
+def large(extent: Extent) -> int:
     """A number to compare by: the value for large dimensions."""
-    return evaluate(extent, dict.fromkeys(extent_symbols(extent), LARGE))
+    return typical(extent, LARGE)
 
 
 def smaller(a: Extent, b: Extent) -> Extent:
-    return min(a, b, key=typical)
+    return min(a, b, key=large)
 
 
 def exceeds_cache(bytes: Extent) -> bool:

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping
 from itertools import repeat
 from typing import cast
 
-from graphc.autodiff.keep import TYPICAL
 from graphc.graph import Graph, renewed
 from graphc.node import Node, make
 from graphc.ops.checkpoint import is_kept
@@ -25,7 +24,7 @@ from graphc.ops.control import ITEM, LOOP, Loop, items, iterations
 from graphc.ops.policy import AUTO, rest, segment
 from graphc.passes.segment import Group, Member, as_long_as, counted, number_of, over_extent
 from graphc.sym.record import called_from
-from graphc.types import INT64, Extent, Type, evaluate
+from graphc.types import Type, typical
 
 
 def segment_loops(graph: Graph) -> Graph:
@@ -93,7 +92,7 @@ def _group(nodes: list[Node], again: set[Node]) -> Group | None:
         return None
     each = sum(_bytes(Loop.of(item.args[0]).element(item.typed)) for item in stacks)
     state = sum(_bytes(x.typed) for node in makers for x in Loop.of(node).init)
-    known = _number(trip) if isinstance(trip, int) or (trip is not None and policy == AUTO) else None
+    known = typical(trip) if isinstance(trip, int) or (trip is not None and policy == AUTO) else None
     length = segment(policy, known, each, state)
     if length is None:
         return None
@@ -109,11 +108,7 @@ def _has_other_stacks(node: Node, again: set[Node]) -> bool:
 
 
 def _bytes(type: Type) -> int:
-    return type.dtype.itemsize * _number(type.size)
-
-
-def _number(extent: Extent) -> int:
-    return evaluate(extent, dict.fromkeys(Type(INT64, (extent,)).symbols(), TYPICAL))
+    return type.dtype.itemsize * typical(type.size)
 
 
 # -- the graph made anew ---------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from graphc.sym.diagonals import along_diagonal
 from graphc.sym.movement import reshaped
 from graphc.sym.promote import ArrayLike, promote
 from graphc.sym.record import public
-from graphc.types import BOOL, Extent, evaluate, extent_symbols
+from graphc.types import BOOL, Extent, typical
 
 __all__ = ["einsum"]
 
@@ -33,7 +33,6 @@ Labels: TypeAlias = "tuple[Label, ...]"
 Some: TypeAlias = frozenset[int]  # which operands
 
 DOTS = "..."
-TYPICAL = 1000  # an extent known only when data is bound
 SEARCHED = 8  # operands up to which all orders are compared
 
 
@@ -175,7 +174,7 @@ def _joined(terms: Sequence[Term], result: Labels, extents: Mapping[Label, Exten
 
     def cost(parts: tuple[Some, Some]) -> int:
         labels = kept(parts[0]) | kept(parts[1])
-        return sum(map(work, parts)) + prod(_typical(extents[label]) for label in labels)
+        return sum(map(work, parts)) + prod(typical(extents[label]) for label in labels)
 
     @cache
     def work(some: Some) -> int:
@@ -188,11 +187,6 @@ def _joined(terms: Sequence[Term], result: Labels, extents: Mapping[Label, Exten
         return _contracted(a, b, kept(some), result)
 
     return join(frozenset(range(len(terms))))
-
-
-def _typical(extent: Extent) -> int:
-    """A number to compare by."""
-    return evaluate(extent, dict.fromkeys(extent_symbols(extent), TYPICAL))
 
 
 def _halves(some: Some) -> Iterator[tuple[Some, Some]]:
