@@ -15,7 +15,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.node import Node, Op, Params
 from graphc.ops.creation import index_along
-from graphc.ops.declare import each, offence, select
+from graphc.ops.declare import each, offence
 from graphc.ops.logic import WHERE
 from graphc.ops.movement import Array, Tangents, fill, permuted, spread
 from graphc.ops.reduction import SUM
@@ -81,10 +81,12 @@ def transposed(x: Node) -> Node:
     return permuted(x, (*batch, columns, rows))
 
 
-def triangle(x: Node, lower: bool = True) -> Node:
-    """Each matrix without what lies above its diagonal, or below."""
-    i, j = (index_along(x.typed, axis) for axis in (x.ndim - 2, x.ndim - 1))
-    return select(i >= j if lower else i <= j, x)
+def triangle(x: Node, lower: bool = True, k: int = 0) -> Node:
+    """Each matrix with zeros above its k-th diagonal, or below."""
+    matrix = x.typed.with_shape(x.shape[-2:])
+    row, column = index_along(matrix, 0), index_along(matrix, 1)
+    kept = column <= row + k if lower else column >= row + k
+    return WHERE(spread(kept, x.typed, tuple(range(x.ndim - 2))), x, fill(0, x.typed))
 
 
 def identity_like(a: Node) -> Node:

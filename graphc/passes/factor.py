@@ -19,6 +19,7 @@ from graphc.ops.linalg import CHOLESKY, DETSIGN, LOGABSDET, SOLVE, TRIANGULAR_SO
 from graphc.ops.movement import fill
 from graphc.sym.control import fori_loop
 from graphc.sym.creation import zeros
+from graphc.sym.diagonals import diagonal
 from graphc.sym.elementwise import abs, log, sign, sqrt, where
 from graphc.sym.movement import concat, flip, reshaped
 from graphc.sym.record import called_from
@@ -183,18 +184,13 @@ def _small_lu(a: Node) -> Factors:
     return fori_loop(0, a.shape[1], step, (a, rows, constant(1, a.dtype)))
 
 
-def _diagonal(a: Node) -> Node:
-    i, k = _indices(a)
-    return sum(where(i == k, a, 0), axis=1)
-
-
 def _logabsdet(a: Node) -> Node:
-    return sum(log(abs(_diagonal(_lu(a)[0]))))
+    return sum(log(abs(diagonal(_lu(a)[0]))))
 
 
 def _detsign(a: Node) -> Node:
     lu, _, parity = _lu(a)
-    return parity * prod(sign(_diagonal(lu)))
+    return parity * prod(sign(diagonal(lu)))
 
 
 _WAYS: dict[Op, Callable[..., Node]] = {

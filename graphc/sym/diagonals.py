@@ -6,10 +6,8 @@ from typing import SupportsIndex
 
 from graphc.errors import ShapeError
 from graphc.node import Node
-from graphc.ops.creation import index_along
 from graphc.ops.declare import offence
-from graphc.ops.logic import WHERE
-from graphc.ops.movement import fill, spread
+from graphc.ops.linalg import triangle
 from graphc.ops.window import SLIDE, UNSLIDE
 from graphc.sym.axes import as_axes
 from graphc.sym.creation import DTypeLike
@@ -115,7 +113,4 @@ def _cut(name: str, x: ArrayLike, k: int, lower: bool) -> Node:
     node = as_node(name, x)
     if node.ndim < 2:
         raise ShapeError(offence(name, f"{node.type} is no matrix", "give two axes at least"))
-    matrix = node.typed.with_shape(node.shape[-2:])
-    row, column = index_along(matrix, 0), index_along(matrix, 1)
-    kept = column <= row + k if lower else column >= row + k
-    return WHERE(spread(kept, node.typed, tuple(range(node.ndim - 2))), node, fill(0, node.typed))
+    return triangle(node, lower, k)
