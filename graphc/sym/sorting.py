@@ -110,7 +110,7 @@ def _ordered(name: str, x: ArrayLike, axis: SupportsIndex | None, descending: bo
 
 
 def _taken(rows: Node, places: Node) -> Node:
-    """The elements at some places of each row."""
+    """The elements at some places of each row; one beyond an end stands for that end."""
     return gathered_along(rows, places, rows.ndim - 1)
 
 
@@ -138,7 +138,7 @@ def searchsorted(a: ArrayLike, v: ArrayLike, side: Literal["left", "right"] = "l
     def probe(i: Node, count: Node) -> Node:
         """How many elements come before each value: more by a power of two, if the last one of these does."""
         more = count + bitwise_left_shift(1, bits - 1 - i)
-        last = _taken(row, minimum(more, length) - 1)
+        last = _taken(row, more - 1)
         is_before = _precedes(last, values) if side == "left" else ~_precedes(values, last)
         return where((more <= length) & is_before, more, count)
 
@@ -179,7 +179,7 @@ def isin(element: ArrayLike, test_elements: ArrayLike, *, invert: bool = False) 
     if others.size == 0:
         return fill(invert, x.typed.with_dtype(BOOL))
     row, flat = sort(others, None), ravel(x)
-    nearest = _taken(row, minimum(searchsorted(row, flat), extent_value(others.size, INT64) - 1))
+    nearest = _taken(row, searchsorted(row, flat))
     return reshaped(nearest != flat if invert else nearest == flat, x.shape)
 
 

@@ -13,7 +13,7 @@ from graphc.ops.declare import offence
 from graphc.ops.gather import SCATTER
 from graphc.sym import elementwise
 from graphc.sym.axes import as_axis
-from graphc.sym.elementwise import astype, clip, equal, less, remainder
+from graphc.sym.elementwise import astype, equal, less, remainder
 from graphc.sym.gathering import gathered, gathered_along
 from graphc.sym.indexing import getitem
 from graphc.sym.movement import expand_dims, flip, one_axis, reshaped, squeeze
@@ -29,10 +29,10 @@ __all__ = [
 Mode = Literal["clip", "wrap"]
 
 
-def _within(index: Node, extent: Extent, mode: str) -> Node:
-    """An index as an integer that lies on the axis."""
-    n, k = extent_value(extent, INT64), astype(index, INT64)
-    return clip(k, 0, n - 1) if mode == "clip" else remainder(k, n)
+def _places(index: Node, extent: Extent, mode: str) -> Node:
+    """An index as an integer; what reads there takes one beyond an end for that end, as 'clip' asks."""
+    k = astype(index, INT64)
+    return k if mode == "clip" else remainder(k, extent_value(extent, INT64))
 
 
 # -- tables -----------------------------------------------------------------------------------------
@@ -54,14 +54,14 @@ def Embedding(
     >>> Embedding(sym.var('words', shape=('n', 20)), input_dim=100, output_dim=8).shape
     (n, 20, 8)
     """
-    return gathered(weight, (0,), [_within(data, input_dim, "clip")], 0)
+    return gathered(weight, (0,), [_places(data, input_dim, "clip")], 0)
 
 
 @layer(name="take")
 def _take(a: Node, indices: Node, *, axis: int = 0, mode: Mode = "clip") -> Node:
     """The elements at these places along an axis; beyond the ends the outermost ('clip'), or counted anew ('wrap')."""
     k = as_axis("take", axis, a.typed)
-    return gathered(a, (k,), [_within(indices, a.shape[k], mode)], k)
+    return gathered(a, (k,), [_places(indices, a.shape[k], mode)], k)
 
 
 @layer()
@@ -72,14 +72,14 @@ def pick(data: Node, index: Node, *, axis: int | None = -1, keepdims: bool = Fal
     if index.shape not in (kept, (*x.shape[:k], *x.shape[k + 1 :])):
         what = f"the index {index.type} does not fit {data.type}"
         raise ShapeError(offence("pick", what, f"give it the shape {kept}"))
-    found = gathered_along(x, reshaped(_within(index, x.shape[k], mode), kept), k)
+    found = gathered_along(x, reshaped(_places(index, x.shape[k], mode), kept), k)
     return found if keepdims else squeeze(found, k)
 
 
 @layer()
 def batch_take(a: Node, indices: Node) -> Node:
     """One element of each row."""
-    return squeeze(gathered_along(a, expand_dims(_within(indices, a.shape[1], "clip"), 1), 1), 1)
+    return squeeze(gathered_along(a, expand_dims(_places(indices, a.shape[1], "clip"), 1), 1), 1)
 
 
 @layer()
