@@ -107,10 +107,11 @@ class Access:
     def write(self, statement: Statement, value: Value, at: Lanes) -> None:
         """Store, or combine with what is there."""
         pointer, index, at = self.pointers[statement.buffer], statement.index, self.at_places(statement.places, at)
-        if at.width > 1 and statement.places and self.indices.step(index, at) in (None, 0):
+        step = self.indices.step(index, at)
+        if at.width > 1 and statement.places and step in (None, 0):
             self._write_each(statement, value, at)
             return
-        contiguous = at.width == 1 or self.indices.step(index, at) == 1
+        contiguous = at.width == 1 or step == 1
         indices = None if contiguous else self.indices.along(index, at)
         address = self._address(pointer, index, at) if contiguous else pointer
         if statement.reduction is not None:

@@ -6,6 +6,8 @@ infinities or NaNs, and what is not positive definite has NaN for Cholesky's fac
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from graphc.errors import ShapeError
 from graphc.node import Node
 from graphc.ops.declare import offence
@@ -46,9 +48,7 @@ def solve(a: ArrayLike, b: ArrayLike) -> Node:
     >>> graphc.compile([a, b], sym.linalg.solve(a, b))([[0.0, 2.0], [4.0, 0.0]], [2.0, 8.0])
     array([2., 1.])
     """
-    x, y, vector = _system("solve", a, b)
-    found = SOLVE(x, y, transposed=False)
-    return found[..., 0] if vector else found
+    return _solved("solve", a, b, lambda x, y: SOLVE(x, y, transposed=False))
 
 
 @public
@@ -61,9 +61,7 @@ def solve_triangular(a: ArrayLike, b: ArrayLike, lower: bool = False) -> Node:
     >>> sym.linalg.solve_triangular(sym.var('a', shape=('k', 3, 3)), sym.var('b', shape=(3, 2))).shape
     (k, 3, 2)
     """
-    x, y, vector = _system("solve_triangular", a, b)
-    found = TRIANGULAR_SOLVE(x, y, lower=lower)
-    return found[..., 0] if vector else found
+    return _solved("solve_triangular", a, b, lambda x, y: TRIANGULAR_SOLVE(x, y, lower=lower))
 
 
 @public
@@ -115,13 +113,13 @@ def _square(name: str, a: ArrayLike) -> Node:
     return node
 
 
-def _system(name: str, a: ArrayLike, b: ArrayLike) -> tuple[Node, Node, bool]:
-    """Matrices and right sides of one dtype, with the same axes before them; whether there is one vector."""
+def _solved(name: str, a: ArrayLike, b: ArrayLike, solve: Callable[[Node, Node], Node]) -> Node:
+    """What solves matrices and right sides of one dtype, with the same axes before them; one vector for a vector."""
     x, y = promote(name, a, b, rule=floating)
     require_square(name, x.typed)
     if y.ndim == 0:
         raise ShapeError(offence(name, f"the right side {y.type} is a scalar", "give a vector or a matrix"))
-    vector = y.ndim == 1
-    y = y[:, None] if vector else y
+    if y.ndim == 1:
+        return _solved(name, x, y[:, None], solve)[..., 0]
     batch = common_shape(name, [each.typed.with_shape(each.shape[:-2]) for each in (x, y)])
-    return broadcast_node(x, (*batch, *x.shape[-2:])), broadcast_node(y, (*batch, *y.shape[-2:])), vector
+    return solve(*(broadcast_node(each, (*batch, *each.shape[-2:])) for each in (x, y)))

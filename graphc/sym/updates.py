@@ -5,6 +5,7 @@ What is between x and `x[key]` only moves elements, and its derivative moves val
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,15 +106,13 @@ def index_add(x: ArrayLike, key: Any, values: ArrayLike) -> Node:
 @public
 def index_max(x: ArrayLike, key: Any, values: ArrayLike) -> Node:
     """x with the greater of `x[key]` and values in its place; also `x.at[key].max(values)`. See `index_set`."""
-    way = _Way("index_max", x, key, values)
-    return WHERE(way.hit(), maximum(way.x, way.back(way.values, "max")), way.x)
+    return _Way("index_max", x, key, values).combined("max", maximum)
 
 
 @public
 def index_min(x: ArrayLike, key: Any, values: ArrayLike) -> Node:
     """x with the lesser of `x[key]` and values in its place; also `x.at[key].min(values)`. See `index_set`."""
-    way = _Way("index_min", x, key, values)
-    return WHERE(way.hit(), minimum(way.x, way.back(way.values, "min")), way.x)
+    return _Way("index_min", x, key, values).combined("min", minimum)
 
 
 class _Way:
@@ -143,9 +142,10 @@ class _Way:
                 g = moved
         return g
 
-    def hit(self) -> Node:
-        """Which elements the key names."""
-        return self.back(fill(1, self.type.with_dtype(INT64)), "max") > 0
+    def combined(self, reduction: str, combine: Callable[[Node, Node], Node]) -> Node:
+        """x, combined with the values where the key names elements."""
+        named = self.back(fill(1, self.type.with_dtype(INT64)), "max") > 0
+        return WHERE(named, combine(self.x, self.back(self.values, reduction)), self.x)
 
 
 def _kept(name: str, x: Node, values: ArrayLike) -> Node:
